@@ -1,0 +1,1 @@
+"""Binlog to change events: one Debezium engine a source shard."""

@@ -1,0 +1,38 @@
+"""The errors that people see.
+
+Whatever a person can put right is a `SmugError`: one line that says what is wrong and what to do.
+The command line prints that line and no traceback; anything else that escapes is a bug.
+"""
+
+
+class SmugError(Exception):
+    """A failure with a remedy.
+
+    >>> str(SmugError("port 13306 is in use", remedy="set SMUG_MYSQL_PORT to a free one"))
+    'port 13306 is in use: set SMUG_MYSQL_PORT to a free one'
+    """
+
+    def __init__(self, problem: str, *, remedy: str) -> None:
+        super().__init__(f"{problem}: {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+
+
+class SettingsError(SmugError):
+    """The environment says something that can't be."""
+
+
+class SourceError(SmugError):
+    """A source shard can't be reached, read, or does not hold what the contract declares."""
+
+
+class StreamError(SmugError):
+    """The stream can't be reached, or holds something that no retry will put right."""
+
+
+class LakeError(SmugError):
+    """A lake table is not what its metadata says, or a commit can't be made."""
+
+
+class WarehouseError(SmugError):
+    """The warehouse can't be opened, loaded or built."""

@@ -1,0 +1,1 @@
+"""One Iceberg table a source table, merged to one row a key."""

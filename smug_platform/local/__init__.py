@@ -1,0 +1,1 @@
+"""The whole source side on one machine: MariaDB shards, a Kinesis endpoint, a workload."""

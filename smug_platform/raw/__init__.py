@@ -1,0 +1,1 @@
+"""Every delta, forever: one append-only Iceberg table."""

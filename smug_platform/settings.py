@@ -1,0 +1,172 @@
+"""Where things are: the only module that reads the environment.
+
+SMUG_ENV names the environment: `local` (the default: everything on this machine, no credentials),
+`test`, `staging` or `prod`. An unknown name raises, and nothing falls through to prod. What
+differs on AWS is derived from the name. The code path is the same everywhere: only endpoints,
+catalogs and credentials differ.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from smug_platform.errors import SettingsError
+
+ENVIRONMENTS = ("local", "test", "staging", "prod")
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Shard:
+    """How one source shard is reached. The password never shows in its repr."""
+
+    name: str
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """The Kinesis stream. endpoint: None on AWS; shards: how many a new local stream gets."""
+
+    name: str
+    region: str
+    endpoint: str | None
+    shards: int = 2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that differs between environments.
+
+    home: the folder for local state (logs, capture state, and on one machine the data itself).
+    catalog: properties of the pyiceberg catalog; claims: URI of the store for oversized records.
+    warehouse: the engine that dbt and the loader write to; warehouse_path: DuckDB's file.
+    drain: live runs stay up and land micro-batch after micro-batch until the stream is quiet.
+    """
+
+    env: str
+    home: Path
+    shards: tuple[Shard, ...]
+    stream: StreamSettings
+    catalog: Mapping[str, str]
+    claims: str
+    warehouse: Literal["duckdb", "redshift"]
+    warehouse_path: Path
+    ui_port: int
+    drain: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """True where the project starts the source and the stream itself."""
+        return self.env in {"local", "test"}
+
+    @property
+    def dbt_target(self) -> str:
+        """The dbt target of this environment."""
+        return "local" if self.warehouse == "duckdb" else "redshift"
+
+    def capture_dir(self, shard: str) -> Path:
+        """Offsets, schema history and state of one shard's capture."""
+        return self.home / "capture" / shard
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the environment that SMUG_ENV names; raises SettingsError.
+
+    environ: os.environ unless given.
+
+    >>> load_settings({"SMUG_HOME": "/tmp/smug"}).shards[1].port
+    13307
+    """
+    environ = os.environ if environ is None else environ
+    env = environ.get("SMUG_ENV", "local")
+    if env not in ENVIRONMENTS:
+        raise SettingsError(
+            f"unknown SMUG_ENV {env!r}", remedy=f"set it to one of {', '.join(ENVIRONMENTS)}"
+        )
+    return _local(env, environ) if env in {"local", "test"} else _aws(env, environ)
+
+
+def _local(env: str, environ: Mapping[str, str]) -> Settings:
+    home = Path(environ.get("SMUG_HOME", PROJECT / ".smug")).absolute()
+    first = _number(environ, "SMUG_MYSQL_PORT", 13306)
+    user, password = (
+        environ.get("SMUG_MYSQL_USER", "smug"),
+        environ.get("SMUG_MYSQL_PASSWORD", "smug"),
+    )
+    count = _number(environ, "SMUG_SHARD_COUNT", 2)
+    return Settings(
+        env=env,
+        home=home,
+        shards=tuple(
+            Shard(f"shard_{i}", "127.0.0.1", first + i, user, password) for i in range(count)
+        ),
+        stream=StreamSettings(
+            name="smug-changes",
+            region="us-east-1",
+            endpoint=f"http://127.0.0.1:{_number(environ, 'SMUG_KINESIS_PORT', 14566)}",
+        ),
+        catalog={
+            "type": "sql",
+            "uri": f"sqlite:///{home}/lake/catalog.db",
+            "warehouse": f"file://{home}/lake",
+        },
+        claims=f"file://{home}/claims",
+        warehouse="duckdb",
+        warehouse_path=home / "smug.duckdb",
+        ui_port=_number(environ, "SMUG_UI_PORT", 3000),
+        drain=environ.get("SMUG_DRAIN") == "1",
+    )
+
+
+def _aws(env: str, environ: Mapping[str, str]) -> Settings:
+    """On AWS the names derive from the environment's; only addresses and secrets are given."""
+    region = environ.get("AWS_REGION", "us-east-1")
+    bucket = environ.get("SMUG_LAKE_BUCKET", f"smug-{env}-lake")
+    home = Path(environ.get("SMUG_HOME", "/var/lib/smug")).absolute()
+    return Settings(
+        env=env,
+        home=home,
+        shards=_shards(environ),
+        stream=StreamSettings(
+            name=f"smug-{env}-changes",
+            region=region,
+            endpoint=environ.get("SMUG_KINESIS_ENDPOINT"),
+        ),
+        catalog={"type": "glue", "glue.region": region, "warehouse": f"s3://{bucket}/lake"},
+        claims=f"s3://{bucket}/claims",
+        warehouse="redshift",
+        warehouse_path=home / "smug.duckdb",
+        ui_port=_number(environ, "SMUG_UI_PORT", 3000),
+        drain=environ.get("SMUG_DRAIN") == "1",
+    )
+
+
+def _shards(environ: Mapping[str, str]) -> tuple[Shard, ...]:
+    """SMUG_SHARDS is `name=mysql://user@host:port`, comma separated; the password stands apart."""
+    shards = []
+    for entry in filter(None, environ.get("SMUG_SHARDS", "").split(",")):
+        name, _, url = entry.strip().partition("=")
+        parts = urlsplit(url)
+        if not name or parts.scheme != "mysql" or not parts.hostname:
+            raise SettingsError(
+                f"SMUG_SHARDS: can't read {entry!r}", remedy="write name=mysql://user@host:3306"
+            )
+        password = environ.get("SMUG_MYSQL_PASSWORD", "")
+        shards.append(
+            Shard(name, parts.hostname, parts.port or 3306, parts.username or "smug", password)
+        )
+    return tuple(shards)
+
+
+def _number(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, str(default))
+    if not text.isdigit():
+        raise SettingsError(f"{name} is {text!r}", remedy="set it to a whole number")
+    return int(text)

@@ -1,0 +1,1 @@
+"""Change events to Kinesis and back: producer, reader, claim check."""

@@ -1,0 +1,1 @@
+"""What is captured: one frozen record a table; everything else is derived from it."""

@@ -1,0 +1,92 @@
+"""The contract of one captured table, as frozen data.
+
+Columns and types are not written down here: they come from the source's own schema, through the
+schema-change events of the binlog. What the source can't know is: how rows are told apart over
+all shards, who owns the table, which columns are personal, whether its history is kept.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+KeyScope = Literal["global", "shard"]
+PiiClass = Literal["email", "name", "address", "network", "free_text"]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table to capture.
+
+    key: the columns that tell rows apart; empty for a table without a key, whose rows are a
+        multiset.
+    key_scope: "global" when a key is unique over all shards (ids from a ticket server), so that
+        a row moved between shards stays one row; "shard" when each shard numbers for itself.
+    domain: the lake's tables are grouped by it.
+    history: also keep `<name>_history`, one row a change, for slowly changing dimensions.
+    pii: the personal columns and their class.
+    excluded: columns that never leave the source.
+
+    Raises ValueError when the declaration is impossible.
+
+    >>> Table(name="photos", domain="photos", owner="team:photos").key
+    ('id',)
+    """
+
+    name: str
+    domain: str
+    owner: str
+    description: str = ""
+    key: tuple[str, ...] = ("id",)
+    key_scope: KeyScope = "global"
+    history: bool = False
+    pii: Mapping[str, PiiClass] = field(default_factory=dict)
+    excluded: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pii", MappingProxyType(dict(self.pii)))
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"table {self.name!r}: a name is lower-case snake_case of at most 63 characters"
+            )
+        if self.name.endswith("_history"):
+            raise ValueError(f"table {self.name!r}: the ending _history is kept for `history=True`")
+        if len(set(self.key)) != len(self.key):
+            raise ValueError(f"table {self.name!r}: the key names a column twice")
+        if not self.key and (self.history or self.key_scope == "global"):
+            raise ValueError(
+                f"table {self.name!r}: without a key its scope is 'shard' and it has no history"
+            )
+        if lost := set(self.key) & set(self.excluded):
+            raise ValueError(f"table {self.name!r}: key column {min(lost)!r} is excluded")
+        if lost := set(self.pii) & set(self.excluded):
+            raise ValueError(f"table {self.name!r}: {min(lost)!r} is excluded and has a class")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A sharded database: the same tables on each of its shards.
+
+    connector: Debezium's connector, "mysql" or "mariadb".
+
+    Raises ValueError when two tables share a name.
+    """
+
+    database: str
+    tables: tuple[Table, ...]
+    connector: Literal["mysql", "mariadb"] = "mysql"
+
+    def __post_init__(self) -> None:
+        names = [table.name for table in self.tables]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"source {self.database!r}: table {min(twice)!r} is declared twice")
+
+    def table(self, name: str) -> Table:
+        """The table of that name; raises KeyError for one that is not declared."""
+        for table in self.tables:
+            if table.name == name:
+                return table
+        raise KeyError(name)

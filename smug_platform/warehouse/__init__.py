@@ -1,0 +1,1 @@
+"""The lake's net changes in the warehouse, and dbt in the Dagster run."""
