@@ -82,6 +82,7 @@ FLICKR = Source(
             domain="photos",
             owner="team:photos",
             description="Reference: the licenses a photo can carry, copied on every shard.",
+            reference=True,
         ),
     ),
 )

@@ -26,6 +26,8 @@ class Table:
     key_scope: "global" when a key is unique over all shards (ids from a ticket server), so that
         a row moved between shards stays one row; "shard" when each shard numbers for itself.
     domain: the lake's tables are grouped by it.
+    reference: a small table that every shard holds a copy of and that seldom changes, so that no
+        freshness is expected of it.
     history: also keep `<name>_history`, one row a change, for slowly changing dimensions.
     pii: the personal columns and their class.
     excluded: columns that never leave the source.
@@ -42,8 +44,9 @@ class Table:
     description: str = ""
     key: tuple[str, ...] = ("id",)
     key_scope: KeyScope = "global"
+    reference: bool = False
     history: bool = False
-    pii: Mapping[str, PiiClass] = field(default_factory=dict)
+    pii: Mapping[str, PiiClass] = field(default_factory=dict, hash=False)
     excluded: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -1,0 +1,187 @@
+"""Applying a batch: decoded events against the rows that the lake holds.
+
+What a schema change or a TRUNCATE does to rows that have no events of their own is turned into
+events or carried rows here; which event wins is decided in `net`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import duckdb
+import pyarrow as pa
+
+from smug_platform.lake import net
+from smug_platform.lake.decode import Column, identifier, plan, quote
+from smug_platform.lake.files import FILE, ROW, LakeFiles
+from smug_platform.lake.net import Counts
+from smug_platform.lake.state import Fill, State
+from smug_platform.lake.target import ROW_ID, Target
+from smug_platform.lake.types import duckdb_type
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a table: its plan, its state before and after, and when each floor rose."""
+
+    target: Target
+    columns: list[Column]
+    old: State
+    new: State
+    floor_times: Mapping[str, datetime]
+
+    @property
+    def raised(self) -> dict[str, int]:
+        """The floors that this step raises, by shard."""
+        floors = {s: p for s, p in self.new.floors.items() if p > self.old.floors.get(s, 0)}
+        return {} if self.target.history else floors
+
+    @property
+    def fills(self) -> tuple[Fill, ...]:
+        """The fills that are new in this step."""
+        return tuple(fill for fill in self.new.fills if fill not in self.old.fills)
+
+
+def apply(
+    connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step
+) -> tuple[pa.Table, Counts, State]:
+    """The rows to append, with FILE and ROW of the rows they replace; counts; the new state.
+
+    The connection holds the table `events` (see decode).
+    """
+    target = step.target
+    names = dict.fromkeys([*target.identity, *target.meta])
+    connection.register("existing", zoneless(files.read(list(names))))
+    _floors(connection, step.new.floors)
+    if not target.table.key:
+        _hold(connection, files, step)
+        marks = dict(step.new.watermarks)
+        rows, counts = net.keyless(connection, step.columns, marks)
+        return rows, counts, replace(step.new, watermarks=marks)
+    _sink(connection, files, step)
+    global_key = target.table.key_scope == "global" and not target.history
+    rows, counts = net.keyed(connection, target, global_key=global_key)
+    return _carry(connection, files, step, rows), counts, step.new
+
+
+def zoneless(table: pa.Table) -> pa.Table:
+    """Instants as timestamps in UTC without a zone, which is how DuckDB computes with them."""
+    fields = [
+        field.with_type(pa.timestamp("us")) if pa.types.is_timestamp(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
+def _floors(connection: duckdb.DuckDBPyConnection, floors: Mapping[str, int]) -> None:
+    connection.execute("create or replace temp table floors (shard varchar, floor hugeint)")
+    for shard, floor in floors.items():
+        connection.execute("insert into floors values (?, ?::hugeint)", [shard, str(floor)])
+
+
+def _below(raised: Mapping[str, int]) -> str:
+    """The SQL condition for rows that raised floors sink."""
+    below = [f"(_shard = {quote(shard)} and _position < {p})" for shard, p in raised.items()]
+    alive = "(not _deleted or _moved_to is not null)"
+    return f"{alive} and ({' or '.join(below) or 'false'})"
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, files: LakeFiles, condition: str) -> None:
+    """Make `held`: the whole rows of those existing rows for which the condition holds."""
+    places = connection.sql(f"select {FILE}, {ROW} from existing where {condition}")
+    connection.register("held", zoneless(files.rows_at(places.to_arrow_table())))
+
+
+def _values(step: Step) -> str:
+    """The columns of `held` under the plan's names and types."""
+    return ", ".join(
+        f"{identifier(c.name)}::{duckdb_type(c.type.iceberg)} as {identifier(c.name)}"
+        for c in step.columns
+    )
+
+
+def _sink(connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step) -> None:
+    """Rows below a raised floor become deletes at the floor."""
+    if not step.raised:
+        return
+    _fetch(connection, files, _below(step.raised))
+    for shard, floor in step.raised.items():
+        when = step.floor_times[shard].astimezone(UTC).replace(tzinfo=None)
+        connection.execute(
+            f"""insert into events by name
+            select 0 as i, 'd' as op, 1 as sign, false as same, _shard,
+                   {floor}::hugeint as _position, timestamp '{when}' as _committed_at,
+                   {_values(step)}
+            from held where _shard = {quote(shard)}"""
+        )
+
+
+def _hold(connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step) -> None:
+    """For a table without a key: rows below a raised floor go; and where the columns changed, all
+    rows go under their old content hash and come again under the new one.
+    """
+    connection.execute("alter table events add column held varchar")
+    before = {column.name for column in plan(step.target, step.old)} if step.old.schemas else set()
+    changed = bool(step.fills) or before != {column.name for column in step.columns}
+    if not (step.raised or changed):
+        return
+    _fetch(connection, files, "not _deleted" if changed else _below(step.raised))
+    sunk = _below(step.raised)
+    connection.execute(
+        f"""insert into events by name
+        select 0 as i, 'held' as op, -1 as sign, false as same, _shard, _position, _committed_at,
+               {ROW_ID} as held, {_values(step)} from held"""
+    )
+    connection.execute(
+        f"""insert into events by name
+        select 0 as i, 'held' as op, 1 as sign, false as same, _shard, _position, _committed_at,
+               {ROW_ID} as held, {_filled(step)} from held where not ({sunk})"""
+    )
+
+
+def _filled(step: Step) -> str:
+    """The columns of `held`, with the new fills."""
+    parts = []
+    for column in step.columns:
+        name, kind = identifier(column.name), duckdb_type(column.type.iceberg)
+        value = f"{name}::{kind}"
+        for fill in step.fills:
+            if step.new.alias(fill.column) == column.name:
+                when = f"_shard = {quote(fill.shard)} and _position < {fill.before}"
+                value = (
+                    f"case when {when} then cast({quote(fill.value)} as {kind}) else {value} end"
+                )
+        parts.append(f"{value} as {name}")
+    return ", ".join(parts)
+
+
+def _carry(
+    connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step, rows: pa.Table
+) -> pa.Table:
+    """The rows with their values: those of `carried` rows and of new fills come from the files."""
+    connection.register("rows", rows)
+    condition = f"({FILE}, {ROW}) in (select ({FILE}, {ROW}) from rows where carried)"
+    filled = [f"_shard = {quote(fill.shard)} and _position < {fill.before}" for fill in step.fills]
+    if filled:
+        untouched = (
+            f"({FILE}, {ROW}) not in"
+            f" (select ({FILE}, {ROW}) from rows where not carried and {FILE} is not null)"
+        )
+        condition += f" or (({' or '.join(filled)}) and {untouched})"
+    _fetch(connection, files, condition)
+    names = ", ".join(identifier(column.name) for column in step.columns)
+    meta = "_shard, _position, _committed_at, _deleted, _moved_to"
+    order = ", ".join(identifier(name) for name in step.target.identity)
+    return connection.sql(
+        f"""
+        select {names}, {meta}, {FILE}, {ROW} from rows where not carried
+        union all by name
+        select h.* replace (coalesce(f.flag.deleted, h._deleted) as _deleted,
+                            if(f.flag is null, h._moved_to, f.flag.moved_to) as _moved_to)
+        from (select {_filled(step)}, {meta}, {FILE}, {ROW} from held) h
+        left join (select {FILE}, {ROW}, {{deleted: _deleted, moved_to: _moved_to}} as flag
+                   from rows where carried) f
+          on h.{FILE} = f.{FILE} and h.{ROW} = f.{ROW}
+        order by {order}
+        """
+    ).to_arrow_table()

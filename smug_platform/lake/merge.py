@@ -1,0 +1,237 @@
+"""Merging: the deltas of one table that have landed since its last merge become one commit.
+
+One snapshot appends the net changes and deletes the rows they replace; which raw commit has been
+merged, and the schemas in force, are in that same commit. A concurrent commit makes this one fail,
+and it is planned anew. The work reads the table's identity columns and writes what changed.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.table import Table as Iceberg
+
+from smug_platform.capture.position import Position
+from smug_platform.errors import LakeError
+from smug_platform.lake import iceberg
+from smug_platform.lake.apply import Step, apply
+from smug_platform.lake.decode import decode, plan
+from smug_platform.lake.files import FILE, ROW, LakeFiles
+from smug_platform.lake.schema import evolve_schema, new_schema, shaped
+from smug_platform.lake.state import State, evolve, truncate
+from smug_platform.lake.target import Target
+from smug_platform.raw import deltas as raw
+from smug_platform.raw.quarantine import quarantine
+
+SEQUENCE, STATE, KIND = "smug.raw.sequence", "smug.state", "smug.kind"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What one merge did: deltas in, what became of them, rows out."""
+
+    table: str
+    deltas: int = 0
+    duplicates: int = 0
+    identical: int = 0
+    merged_away: int = 0
+    stale: int = 0
+    written: int = 0
+    deleted: int = 0
+    quarantined: int = 0
+    rows: int = 0
+    commits: int = 0
+    latest_commit: datetime | None = None
+    snapshot_id: int | None = None
+    seconds: float = 0.0
+
+
+@dataclass
+class _Batch:
+    """The deltas of one commit, and what they say beside the rows."""
+
+    rows: pa.Table
+    control: list[dict[str, Any]]
+    sequence: int
+    raw_snapshot: int | None
+    size: int = 0
+    latest: datetime | None = None
+    floor_times: dict[str, datetime] = field(default_factory=dict)
+
+
+def name_of(target: Target) -> str:
+    """The target's identifier in the catalog."""
+    return f"lake.{target.name}"
+
+
+def merged_sequence(table: Iceberg | None) -> int:
+    """The sequence number of the last raw commit that is merged; 0 for none."""
+    return int(table.properties.get(SEQUENCE, "0")) if table is not None else 0
+
+
+def pending(catalog: Catalog, targets: Sequence[Target]) -> dict[str, int]:
+    """Deltas that have landed and are not merged, by target; those with none are left out."""
+    tables = {target: iceberg.load(catalog, name_of(target)) for target in targets}
+    after = {target: merged_sequence(table) for target, table in tables.items()}
+    found: dict[str, int] = {}
+    if not after:
+        return found
+    for file in raw.delta_files(raw.open_deltas(catalog), min(after.values())):
+        for target, sequence in after.items():
+            if file.table == target.table.name and file.sequence > sequence:
+                found[target.name] = found.get(target.name, 0) + file.rows
+    return found
+
+
+def merge(catalog: Catalog, target: Target, *, max_deltas: int = 500_000) -> Merged:
+    """Merge all that has landed for the target, at most about `max_deltas` deltas a commit.
+
+    Raises LakeError when a schema change can't be followed; the table then stays as it is, and
+    the others go on.
+    """
+    started = time.perf_counter()
+    total = Merged(target.name)
+    while (step := _attempt(catalog, target, max_deltas)) is not None:
+        total = replace(
+            step,
+            commits=total.commits + step.commits,
+            **{
+                name: getattr(total, name) + getattr(step, name)
+                for name in (
+                    "deltas", "duplicates", "identical", "merged_away", "stale", "written",
+                    "deleted", "quarantined",
+                )
+            },
+        )  # fmt: skip
+    if not total.commits:
+        table = iceberg.load(catalog, name_of(target))
+        snapshot = table.current_snapshot() if table else None
+        if table and snapshot:
+            rows = LakeFiles(table.io, table.schema(), snapshot).rows
+            total = replace(total, rows=rows, snapshot_id=snapshot.snapshot_id)
+    return replace(total, seconds=time.perf_counter() - started)
+
+
+def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None:
+    for _ in range(3):
+        table = iceberg.load(catalog, name_of(target))
+        batch = _next_batch(catalog, target, merged_sequence(table), max_deltas)
+        if batch is None:
+            return None
+        try:
+            return _merge_batch(catalog, target, table, batch)
+        except CommitFailedException:
+            continue  # another writer was first: plan anew on what it left
+    raise LakeError(
+        f"another writer keeps changing {name_of(target)}", remedy="let only one merge at a time"
+    )
+
+
+def _next_batch(catalog: Catalog, target: Target, after: int, most: int) -> _Batch | None:
+    deltas = raw.open_deltas(catalog)
+    chosen: list[raw.DeltaFile] = []
+    for file in raw.delta_files(deltas, after):
+        if file.table != target.table.name:
+            continue
+        full = sum(f.rows for f in chosen) >= most and chosen[-1].sequence != file.sequence
+        if full:
+            break
+        chosen.append(file)
+    if not chosen:
+        return None
+    arrow = raw.read(deltas, chosen)
+    is_control = pc.is_in(arrow["op"], value_set=pa.array(["ddl", "t"]))
+    snapshot = deltas.current_snapshot()
+    return _Batch(
+        rows=arrow.filter(pc.invert(is_control)),
+        control=arrow.filter(is_control).to_pylist(),
+        sequence=chosen[-1].sequence,
+        raw_snapshot=snapshot.snapshot_id if snapshot else None,
+        size=arrow.num_rows,
+        latest=pc.max(arrow["committed_at"]).as_py(),
+    )
+
+
+def _follow(target: Target, state: State, batch: _Batch) -> State:
+    """The state after the batch's schema changes and truncates, in their source order."""
+    placed = [
+        (row["shard"], _position(row).ordinal, number, row)
+        for number, row in enumerate(batch.control)
+    ]
+    for shard, position, _, row in sorted(placed, key=lambda item: item[:3]):
+        before = state.floors.get(shard, 0)
+        if row["op"] == "t":
+            state = truncate(state, shard, position)
+        else:
+            state = evolve(state, target.table, shard, position, orjson.loads(row["payload"]))
+        if state.floors.get(shard, 0) != before:
+            batch.floor_times[shard] = row["committed_at"]
+    return state
+
+
+def _position(row: dict[str, Any]) -> Position:
+    # A schema change has no row within its event; all rows of a snapshot stand after it.
+    return Position(row["epoch"], row["binlog_file"], row["binlog_offset"], 0)
+
+
+def _merge_batch(
+    catalog: Catalog, target: Target, table: Iceberg | None, batch: _Batch
+) -> Merged | None:
+    old = (
+        State.from_json(table.properties[STATE]) if table and STATE in table.properties else State()
+    )
+    state = _follow(target, old, batch)
+    if not state.schemas and not batch.rows.num_rows:
+        return None  # the table's CREATE has not landed yet: it all waits for that
+    if not state.schemas:
+        raise LakeError(
+            f"changes of {target.table.name} came without its schema",
+            remedy="take a new snapshot of the table",
+        )
+    columns = plan(target, state)
+    if table is None:
+        table = iceberg.create(catalog, name_of(target), new_schema(target, columns))
+    transaction = table.transaction()
+    evolve_schema(transaction, target, state, columns)
+    schema = transaction.table_metadata.schema()
+    files = LakeFiles(table.io, schema, table.current_snapshot())
+    with duckdb.connect() as connection:
+        refused = decode(connection, target, columns, batch.rows)
+        step = Step(target, columns, old, state, batch.floor_times)
+        rows, counts, state = apply(connection, files, step)
+    added = quarantine(catalog, refused)
+    deleted = pc.sum(rows["_deleted"]).as_py() or 0
+    summary = {
+        KIND: "merge",
+        SEQUENCE: str(batch.sequence),
+        "smug.raw.snapshot": str(batch.raw_snapshot),
+        "smug.deltas": str(batch.size),
+    }
+    transaction.set_properties({SEQUENCE: str(batch.sequence), STATE: state.to_json()})
+    replaced = rows.filter(pc.is_valid(rows[FILE])).select([FILE, ROW])
+    change = iceberg.Change(shaped(rows, schema), replaced)
+    snapshot_id = iceberg.commit(transaction, files, change, summary=summary)
+    transaction.commit_transaction()
+    return Merged(
+        target.name,
+        deltas=batch.size,
+        duplicates=counts.duplicates,
+        identical=counts.identical,
+        merged_away=counts.merged_away,
+        stale=counts.stale,
+        written=rows.num_rows,
+        deleted=deleted,
+        quarantined=added,
+        rows=files.rows + rows.num_rows - replaced.num_rows,
+        commits=1,
+        latest_commit=batch.latest,
+        snapshot_id=snapshot_id,
+    )

@@ -1,0 +1,199 @@
+"""The net change of a batch: which rows of the lake become what, decided by position alone.
+
+Pure SQL over three relations in a DuckDB connection, all made by the caller:
+  events    decoded changes (see decode), and what a floor or a fill brings about: deletes of
+            existing rows; for a table without a key, existing rows that go and come again,
+            with their row id in `held`
+  existing  the lake's rows that are live in Iceberg: identity, meta columns, file and row
+  floors    (shard, floor): a row of the shard before it is gone
+The rules: an event counts if its position is not before its shard's floor; of the events of one
+row the last one counts; and it is applied only if its position is after the position the row
+holds. So replay, redelivery and reordering change nothing.
+"""
+
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from smug_platform.lake.decode import Column, identifier, row_id
+from smug_platform.lake.files import FILE, ROW
+from smug_platform.lake.target import ROW_ID, Target
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of a batch's events."""
+
+    duplicates: int = 0
+    identical: int = 0
+    merged_away: int = 0
+    stale: int = 0
+
+
+def keyed(
+    connection: duckdb.DuckDBPyConnection, target: Target, *, global_key: bool
+) -> tuple[pa.Table, Counts]:
+    """The rows to change of a table with a key, and the counts.
+
+    The table: the lake's columns, `carried` (true: the values are those of the existing row at
+    FILE and ROW, only the flags are new) and FILE, ROW of the row replaced (NULL for a new one).
+    """
+    identity = [identifier(name) for name in target.identity]
+    using = ", ".join(identity)
+    floor = "" if target.history else "where _position >= coalesce(floor, 0)"
+    connection.execute(
+        f"""create or replace temp table counted as
+        select * from events left join floors on _shard = shard {floor}"""
+    )
+    connection.execute(
+        f"""create or replace temp table net as
+        select * from counted semi join
+        (select max({{p: _position, i: i}}).i as i from counted where not same group by {using})
+        using (i)"""
+    )
+    connection.execute(
+        f"""create or replace temp table passed as
+        select n.*, e.{FILE}, e.{ROW} from net n left join existing e using ({using})
+        where e._position is null or n._position > e._position"""
+    )
+    rows = _resolved(connection, target, global_key=global_key)
+    return rows, _counts(connection, using)
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, using: str) -> Counts:
+    events, counted, distinct, identical = _one(
+        connection,
+        f"""select (select count(*) from events), count(*),
+            count(distinct ({using}, _position, op)), count(*) filter (same) from counted""",
+    )
+    (net,) = _one(connection, "select count(*) from net")
+    (passed,) = _one(connection, "select count(*) from passed")
+    (again,) = _one(
+        connection,
+        f"""select count(*) from net n join existing e using ({using})
+            where n._position = e._position""",
+    )
+    return Counts(
+        duplicates=counted - distinct + again,
+        identical=identical,
+        merged_away=max(distinct - identical - net, 0),
+        stale=events - counted + net - passed - again,
+    )
+
+
+def _resolved(
+    connection: duckdb.DuckDBPyConnection, target: Target, *, global_key: bool
+) -> pa.Table:
+    """The passed events as rows; for a global key also the shard that holds the live copy.
+
+    A key may for moments be live on two shards, while a row is moved between them. The copy that
+    was written last is the live one then; the other is kept, marked with where it moved to, and is
+    live again should the winner be deleted.
+    """
+    if not global_key:
+        return connection.sql(
+            "select *, op = 'd' as _deleted, null::varchar as _moved_to, false as carried"
+            " from passed"
+        ).to_arrow_table()
+    key = ", ".join(identifier(name) for name in target.table.key)
+    identity = ", ".join(identifier(name) for name in target.identity)
+    return connection.sql(
+        f"""
+        with candidates as (
+          select {identity}, _committed_at, op <> 'd' as alive from passed
+          union all
+          select {identity}, _committed_at, not _deleted or _moved_to is not null
+          from existing e semi join passed p using ({key})
+          where not exists (from passed q where {_same(target)})
+        ),
+        winners as (
+          select {key}, max({{t: _committed_at, s: _shard}}).s as winner
+          from candidates where alive group by {key}
+        ),
+        flagged as (
+          select e.*, e._shard <> w.winner as lost, w.winner
+          from existing e join winners w using ({key})
+          where not exists (from passed q where {_same(target)})
+            and (not e._deleted or e._moved_to is not null)
+        )
+        select * exclude (winner), op = 'd' or winner <> _shard as _deleted,
+               if(op <> 'd' and winner <> _shard, winner, null) as _moved_to, false as carried
+        from passed left join winners using ({key})
+        union all by name
+        select {identity}, {FILE}, {ROW}, lost as _deleted, if(lost, winner, null) as _moved_to,
+               true as carried
+        from flagged
+        where _deleted is distinct from lost or _moved_to is distinct from if(lost, winner, null)
+        """
+    ).to_arrow_table()
+
+
+def _same(target: Target) -> str:
+    return " and ".join(f"q.{identifier(n)} = e.{identifier(n)}" for n in target.identity)
+
+
+def keyless(
+    connection: duckdb.DuckDBPyConnection, columns: list[Column], watermarks: dict[str, int]
+) -> tuple[pa.Table, Counts]:
+    """The rows to change of a table without a key, which is a multiset for each shard.
+
+    Rows are counted by content: n equal rows have the ids <hash>-1 to <hash>-n. Such a table
+    travels through one lane of the stream, in order, so an event counts if it is after the shard's
+    watermark. `watermarks` moves on.
+    """
+    content = row_id(column.name for column in columns)
+    names = ", ".join(identifier(column.name) for column in columns)
+    marks = pa.table(
+        {"shard": list(watermarks), "mark": list(map(str, watermarks.values()))},
+        schema=pa.schema([("shard", pa.string()), ("mark", pa.string())]),
+    )
+    connection.register("marks", marks)
+    connection.execute(
+        f"""create or replace temp table counted as
+        select distinct on (_shard, _position, sign, held) *,
+               if(held is not null and sign < 0, split_part(held, '-', 1), {content}) as hash
+        from events e left join floors f on _shard = f.shard left join marks m on _shard = m.shard
+        where held is not null or (_position >= coalesce(floor, 0)
+              and _position > coalesce(mark::hugeint, 0))
+        order by i"""
+    )
+    rows = connection.sql(
+        f"""
+        with held as (
+          select _shard, split_part({ROW_ID}, '-', 1) as hash, count(*) as had
+          from existing where not _deleted group by all
+        ),
+        net as (
+          select _shard, hash, sum(sign)::bigint as net, max(_position) as _position,
+                 max(_committed_at) as _committed_at, arg_max(struct_pack({names}), i) as v
+          from counted where not same group by all having sum(sign) <> 0
+        ),
+        moved as (
+          select n.*, coalesce(had, 0) as had, greatest(coalesce(had, 0) + net, 0) as has
+          from net n left join held using (_shard, hash)
+        ),
+        numbered as (
+          select *, unnest(range(least(had, has) + 1, greatest(had, has) + 1)) as ordinal from moved
+        )
+        select v.*, n._shard, n._position, n._committed_at, n.net < 0 as _deleted,
+               null::varchar as _moved_to, n.hash || '-' || ordinal as {ROW_ID},
+               false as carried, e.{FILE}, e.{ROW}
+        from numbered n left join existing e
+          on e._shard = n._shard and e.{ROW_ID} = n.hash || '-' || ordinal
+        """
+    ).to_arrow_table()
+    total, kept, identical = _one(
+        connection,
+        """select (select count(*) from events where held is null),
+            count(*) filter (held is null), count(*) filter (same) from counted""",
+    )
+    found = connection.execute("select _shard, max(_position) from counted group by 1").fetchall()
+    for shard, reached in found:
+        watermarks[shard] = max(int(reached), watermarks.get(shard, 0))
+    return rows, Counts(total - kept, identical, max(kept - identical - rows.num_rows, 0), 0)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
+    (row,) = connection.execute(query).fetchall()
+    return tuple(int(value) for value in row)

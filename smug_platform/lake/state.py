@@ -1,0 +1,189 @@
+"""What a lake table knows beside its rows: each shard's schema, floors, fills and watermarks.
+
+The state is a value. It is committed with the rows, in the table's properties, and moves on by
+`evolve`, a pure function of the state and one schema change. Shards may differ for as long as they
+like: the table's columns are the union of theirs.
+
+floor: rows of a shard before it are gone (TRUNCATE, DROP, or the table was read anew by a
+snapshot), whenever they arrive. fill: rows of a shard before a position read as the default of a
+column that was added there; the binlog holds no events for them. watermark: how far a table
+without a key has been applied, per shard; its rows have no position of their own to compare with.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from smug_platform.errors import LakeError
+from smug_platform.lake.types import SourceColumn
+from smug_platform.tables.table import Table
+
+_NAME = r"`?([^\s`(]+)`?"
+_RENAMES = (
+    re.compile(rf"\bRENAME\s+COLUMN\s+{_NAME}\s+TO\s+{_NAME}", re.IGNORECASE),
+    re.compile(rf"\bCHANGE\s+(?:COLUMN\s+)?(?:IF\s+EXISTS\s+)?{_NAME}\s+{_NAME}", re.IGNORECASE),
+)
+_NUMBERS = ("INT", "DECIMAL", "NUMERIC", "FLOAT", "DOUBLE", "REAL", "BOOL", "YEAR")
+_TEXTS = ("CHAR", "TEXT", "ENUM", "SET", "JSON")
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Rows of `shard` before position `before` read `value` in `column`."""
+
+    shard: str
+    column: str
+    before: int
+    value: str
+
+
+@dataclass(frozen=True)
+class State:
+    """A lake table's state. Positions are ordinals; schemas hold (position, columns) by shard."""
+
+    schemas: Mapping[str, tuple[int, tuple[SourceColumn, ...]]] = field(default_factory=dict)
+    floors: Mapping[str, int] = field(default_factory=dict)
+    watermarks: Mapping[str, int] = field(default_factory=dict)
+    fills: tuple[Fill, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def columns(self) -> list[SourceColumn]:
+        """The union of the shards' columns under their present names, shard by shard.
+
+        A column that two shards declare differently comes once for each declaration.
+        """
+        found: dict[SourceColumn, None] = {}
+        for _, (_, columns) in sorted(self.schemas.items()):
+            for column in columns:
+                found[replace(column, name=self.alias(column.name), default=None)] = None
+        return list(found)
+
+    def alias(self, name: str) -> str:
+        """The present name of a column that may have been renamed."""
+        while name in self.aliases:
+            name = self.aliases[name]
+        return name
+
+    def to_json(self) -> str:
+        """The state as text; the inverse of `from_json`."""
+        return json.dumps(asdict(self))  # positions have up to 38 digits: orjson stops at 64 bits
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The state that `to_json` wrote."""
+        found = json.loads(text)
+        schemas = {
+            shard: (position, tuple(SourceColumn(**column) for column in columns))
+            for shard, (position, columns) in found["schemas"].items()
+        }
+        return cls(
+            schemas=schemas,
+            floors=found["floors"],
+            watermarks=found["watermarks"],
+            fills=tuple(Fill(**fill) for fill in found["fills"]),
+            aliases=found["aliases"],
+        )
+
+
+def truncate(state: State, shard: str, position: int) -> State:
+    """Rows of the shard before the position are gone; later truncates count, earlier don't."""
+    floor = max(position, state.floors.get(shard, 0))
+    return replace(state, floors={**state.floors, shard: floor})
+
+
+def evolve(state: State, table: Table, shard: str, position: int, event: Any) -> State:
+    """The state after one schema-change event of Debezium (parsed JSON) at that position.
+
+    An event that the shard's schema has already passed changes nothing: schema changes come
+    through every lane of the stream. Raises LakeError for a default that can't be worked out.
+    """
+    if position < state.schemas.get(shard, (0, ()))[0]:
+        return state
+    for change in event["tableChanges"]:
+        if change["id"].split(".")[-1].strip('"') != table.name:
+            continue
+        if change["type"] in {"DROP", "CREATE"}:
+            state = truncate(state, shard, position)
+        if change["table"] is not None:
+            columns = _columns(table, change["table"]["columns"])
+            if change["type"] == "ALTER":
+                state = _alter(state, table, shard, (position, columns), event)
+            state = replace(state, schemas={**state.schemas, shard: (position, columns)})
+    return state
+
+
+def _columns(table: Table, columns: list[dict[str, Any]]) -> tuple[SourceColumn, ...]:
+    return tuple(
+        SourceColumn(
+            name=column["name"],
+            type=column["typeName"].upper(),
+            length=column["length"],
+            scale=column["scale"],
+            optional=column["optional"],
+            default=_default(column),
+        )
+        for column in sorted(columns, key=lambda column: column["position"])
+        if column["name"] not in table.excluded
+    )
+
+
+def _default(column: dict[str, Any]) -> str | None:
+    """What MySQL gives the rows that are there already: the default, or the type's own zero."""
+    given: str | None = column["defaultValueExpression"]
+    if given is not None or column["optional"]:
+        return None if given is None or given.upper() == "NULL" else given
+    kind = column["typeName"].upper()
+    if kind.startswith("ENUM"):
+        return str(column["enumValues"][0])[1:-1]
+    if any(name in kind for name in _NUMBERS):
+        return "0"
+    return "" if any(name in kind for name in _TEXTS) else None
+
+
+def _alter(
+    state: State, table: Table, shard: str, new: tuple[int, tuple[SourceColumn, ...]], event: Any
+) -> State:
+    position, columns = new
+    old = {column.name for column in state.schemas.get(shard, (0, ()))[1]}
+    added = {column.name for column in columns} - old
+    dropped = old - {column.name for column in columns}
+    renamed = {
+        before: after
+        for pattern in _RENAMES
+        for before, after in pattern.findall(event["ddl"])
+        if before in dropped and after in added
+    }
+    aliases = {k: v for k, v in state.aliases.items() if k not in added} | renamed
+    fills = [
+        Fill(shard, column.name, position, _literal(table, column, event))
+        for column in columns
+        if column.name in added - set(renamed.values()) and column.default is not None and old
+    ]
+    return replace(state, aliases=aliases, fills=state.fills + tuple(fills))
+
+
+def _literal(table: Table, column: SourceColumn, event: Any) -> str:
+    """The default as a literal that DuckDB casts to the column's type in the lake."""
+    default = column.default or ""
+    kind = column.type
+    if (
+        kind.startswith("TIMESTAMP")
+        and not column.length
+        and "CURRENT_TIMESTAMP" in default.upper()
+    ):
+        # the statement's own time; MySQL keeps whole seconds of it in a TIMESTAMP(0)
+        return datetime.fromtimestamp(event["source"]["ts_ms"] // 1000, UTC).isoformat()
+    if kind.startswith("DATETIME") and default[:4].isdigit():
+        return default
+    if not kind.startswith(("DATETIME", "TIME", "BIT")) and any(
+        name in kind for name in (*_NUMBERS, *_TEXTS, "DATE")
+    ):
+        return default
+    raise LakeError(
+        f"{table.name}.{column.name} was added with default {default!r} of type {kind},"
+        " and what the rows there already hold is not in the binlog",
+        remedy="take a new snapshot of the table",
+    )

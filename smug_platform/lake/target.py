@@ -1,0 +1,47 @@
+"""The lake's tables: one a source table, and one more for its history where that is kept."""
+
+from dataclasses import dataclass
+
+from smug_platform.tables.table import Source, Table
+
+META = ("_shard", "_position", "_committed_at", "_deleted", "_moved_to")
+ROW_ID = "_row_id"  # tells the rows of a table without a key apart
+
+
+@dataclass(frozen=True)
+class Target:
+    """A table of the lake.
+
+    >>> from smug_platform.tables.flickr import FLICKR
+    >>> Target(FLICKR.table("accounts"), history=True).identity
+    ('_shard', 'id', '_position')
+    """
+
+    table: Table
+    history: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name in the lake and in the warehouse."""
+        return f"{self.table.name}_history" if self.history else self.table.name
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns that tell its rows apart."""
+        key = self.table.key or (ROW_ID,)
+        return ("_shard", *key, "_position") if self.history else ("_shard", *key)
+
+    @property
+    def meta(self) -> tuple[str, ...]:
+        """The columns that the platform adds to the source's."""
+        return META if self.table.key else (*META, ROW_ID)
+
+
+def targets(source: Source) -> tuple[Target, ...]:
+    """Every table of the lake, in the contract's order."""
+    return tuple(
+        target
+        for table in source.tables
+        for target in (Target(table), Target(table, history=True))
+        if table.history or not target.history
+    )

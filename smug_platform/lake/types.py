@@ -1,0 +1,221 @@
+"""Types: what a MySQL column becomes in the lake, and how its text on the wire is read.
+
+`TYPES` is a table of data: the MySQL type's name, the Iceberg type, and the DuckDB expression that
+makes the value from `$`, the text of the JSON value. An expression gives NULL for what it can't
+read; a row in which that happens goes to quarantine. A type that is not listed is kept as text.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyiceberg.types import (
+    BinaryType,
+    BooleanType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IcebergType,
+    IntegerType,
+    LongType,
+    StringType,
+    TimestampType,
+    TimestamptzType,
+)
+
+from smug_platform.errors import LakeError
+
+MAX_DECIMAL = 38
+
+_BITS = (  # BIT(n) comes as bytes, the lowest first
+    "list_sum(list_transform(range(octet_length(try(from_base64($)))), lambda i: ('0x' ||"
+    " substr(hex(try(from_base64($))), 2 * i::integer + 1, 2))::hugeint << (8 * i)::integer))"
+)
+_INSTANT = "try_cast($ as timestamp)"  # ISO 8601 with its offset; DuckDB turns it to UTC
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """A column as the source's schema-change events describe it.
+
+    type: the MySQL type's name in capitals, e.g. "BIGINT UNSIGNED"; length and scale as declared;
+    default: the literal that rows written before the column was added read as.
+    """
+
+    name: str
+    type: str
+    length: int | None = None
+    scale: int | None = None
+    optional: bool = True
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LakeType:
+    """A column's type in the lake, and the DuckDB expression over its text on the wire."""
+
+    iceberg: IcebergType
+    read: str
+
+    def expression(self, text: str) -> str:
+        """The DuckDB expression that reads the value of the SQL expression `text`."""
+        return self.read.replace("$", text)
+
+
+def _cast(to: str) -> str:
+    return f"try_cast($ as {to})"
+
+
+_INT = LakeType(IntegerType(), _cast("integer"))
+_LONG = LakeType(LongType(), _cast("bigint"))
+_TEXT = LakeType(StringType(), "$")
+_BINARY = LakeType(BinaryType(), "try(from_base64($))")
+_UNSIGNED_64 = LakeType(DecimalType(20, 0), _cast("decimal(20,0)"))
+_FLOAT = LakeType(FloatType(), _cast("float"))
+_DOUBLE = LakeType(DoubleType(), _cast("double"))
+_DATE = LakeType(DateType(), "date '1970-01-01' + try_cast($ as integer)")
+
+TYPES: dict[str, LakeType] = {
+    "TINYINT": _INT,
+    "TINYINT UNSIGNED": _INT,
+    "SMALLINT": _INT,
+    "SMALLINT UNSIGNED": _INT,
+    "MEDIUMINT": _INT,
+    "MEDIUMINT UNSIGNED": _INT,
+    "INT": _INT,
+    "INT UNSIGNED": _LONG,
+    "BIGINT": _LONG,
+    "BIGINT UNSIGNED": _UNSIGNED_64,
+    "BOOLEAN": _INT,
+    "YEAR": _INT,
+    "FLOAT": _FLOAT,
+    "FLOAT UNSIGNED": _FLOAT,
+    "DOUBLE": _DOUBLE,
+    "DOUBLE UNSIGNED": _DOUBLE,
+    "DOUBLE PRECISION": _DOUBLE,
+    "REAL": _DOUBLE,
+    "DATE": _DATE,
+    "DATETIME": LakeType(TimestampType(), "make_timestamp(try_cast($ as bigint))"),
+    "TIMESTAMP": LakeType(TimestamptzType(), _INSTANT),
+    "TIME": _LONG,
+    "BINARY": _BINARY,
+    "VARBINARY": _BINARY,
+    "TINYBLOB": _BINARY,
+    "BLOB": _BINARY,
+    "MEDIUMBLOB": _BINARY,
+    "LONGBLOB": _BINARY,
+}
+_SYNONYMS = {
+    "INTEGER": "INT",
+    "INT1": "TINYINT",
+    "INT2": "SMALLINT",
+    "INT3": "MEDIUMINT",
+    "INT4": "INT",
+    "INT8": "BIGINT",
+    "MIDDLEINT": "MEDIUMINT",
+    "BOOL": "BOOLEAN",
+    "NUMERIC": "DECIMAL",
+    "FIXED": "DECIMAL",
+    "DEC": "DECIMAL",
+    "SERIAL": "BIGINT UNSIGNED",
+}
+
+
+def lake_type(column: SourceColumn) -> LakeType:
+    """The lake's type of a source column.
+
+    >>> lake_type(SourceColumn("id", "BIGINT UNSIGNED")).iceberg
+    DecimalType(precision=20, scale=0)
+    >>> lake_type(SourceColumn("price", "DECIMAL", 65, 30)).iceberg  # beyond 38 digits: text
+    StringType()
+    """
+    name = re.sub(r" (SIGNED|ZEROFILL)", "", column.type.upper())
+    base, _, rest = name.partition(" ")
+    name = f"{_SYNONYMS.get(base, base)} {rest}".strip()
+    if name in {"DECIMAL", "DECIMAL UNSIGNED"}:
+        return _decimal(column.length or 10, column.scale or 0)
+    if name == "BIT":
+        return _bit(column.length or 1)
+    if name == "FLOAT" and (column.length or 0) > 24 and column.scale is None:
+        return _DOUBLE
+    return TYPES.get(name, _TEXT)
+
+
+def _decimal(precision: int, scale: int) -> LakeType:
+    if precision > MAX_DECIMAL:
+        return _TEXT
+    return LakeType(DecimalType(precision, scale), _cast(f"decimal({precision},{scale})"))
+
+
+def _bit(width: int) -> LakeType:
+    if width == 1:
+        return LakeType(BooleanType(), _cast("boolean"))
+    if width < 64:
+        return LakeType(LongType(), f"try_cast({_BITS} as bigint)")
+    return LakeType(DecimalType(20, 0), f"try_cast({_BITS} as decimal(20,0))")
+
+
+_WIDENS: tuple[Callable[[IcebergType, IcebergType], bool], ...] = (
+    lambda old, new: isinstance(old, IntegerType) and isinstance(new, LongType),
+    lambda old, new: isinstance(old, FloatType) and isinstance(new, DoubleType),
+    lambda old, new: (
+        isinstance(old, DecimalType)
+        and isinstance(new, DecimalType)
+        and old.scale == new.scale
+        and old.precision < new.precision
+    ),
+)
+
+
+def common_type(table: str, column: str, old: IcebergType, new: IcebergType) -> IcebergType:
+    """The type that holds both, by Iceberg's promotion rules.
+
+    Source: Iceberg spec, "Schema Evolution": int to long, float to double, decimal to a greater
+    precision. Raises LakeError for any other pair: that table halts, others go on.
+
+    >>> common_type("photos", "bytes", IntegerType(), LongType())
+    LongType()
+    """
+    for narrow, wide in ((old, new), (new, old)):
+        if narrow == wide or any(rule(narrow, wide) for rule in _WIDENS):
+            return wide
+    raise LakeError(
+        f"{table}.{column} changed from {old} to {new}, which loses values",
+        remedy="change it back, or drop the lake table and take a new snapshot of it",
+    )
+
+
+def common(table: str, variants: list[SourceColumn]) -> LakeType:
+    """The lake type of a column that shards declare in different ways; raises LakeError."""
+    found = lake_type(variants[0])
+    for variant in variants[1:]:
+        other = lake_type(variant)
+        wide = common_type(table, variant.name, found.iceberg, other.iceberg)
+        found = found if wide == found.iceberg else other
+    return found
+
+
+_DUCKDB: dict[type, str] = {
+    IntegerType: "integer",
+    LongType: "bigint",
+    BooleanType: "boolean",
+    FloatType: "float",
+    DoubleType: "double",
+    DateType: "date",
+    TimestampType: "timestamp",
+    TimestamptzType: "timestamp",
+    StringType: "varchar",
+    BinaryType: "blob",
+}
+
+
+def duckdb_type(kind: IcebergType) -> str:
+    """DuckDB's name of a lake type; an instant is a timestamp in UTC there.
+
+    >>> duckdb_type(DecimalType(20, 0))
+    'decimal(20,0)'
+    """
+    if isinstance(kind, DecimalType):
+        return f"decimal({kind.precision},{kind.scale})"
+    return _DUCKDB[type(kind)]

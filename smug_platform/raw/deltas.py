@@ -1,0 +1,117 @@
+"""The table `raw.deltas`: every delta that the stream delivered, in Iceberg, append-only.
+
+A delta is one change of one row, one TRUNCATE, or one schema change of one table. Its envelope is
+typed, its payload is the JSON that Debezium made, untouched. The same delta may stand here twice:
+the stream delivers at least once, and what is merged from here is gated by position.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.manifest import ManifestEntryStatus
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.transforms import HourTransform, IdentityTransform
+from pyiceberg.types import IntegerType, LongType, NestedField, StringType, TimestamptzType
+
+NAME = "raw.deltas"
+SCHEMA = Schema(
+    NestedField(1, "table_name", StringType(), doc="the source table; _shard where none is meant"),
+    NestedField(2, "shard", StringType(), doc="the source shard"),
+    NestedField(3, "op", StringType(), doc="r read, c create, u update, d delete, t truncate, ddl"),
+    NestedField(4, "epoch", IntegerType(), doc="rises when the binlog's numbering starts anew"),
+    NestedField(5, "binlog_file", LongType(), doc="number of the binlog file"),
+    NestedField(6, "binlog_offset", LongType(), doc="bytes into the binlog file"),
+    NestedField(7, "row_number", IntegerType(), doc="row within the event, or within the snapshot"),
+    NestedField(8, "key", StringType(), doc="the key as JSON; null where the source has none"),
+    NestedField(9, "payload", StringType(), doc="the event's value, the JSON that Debezium made"),
+    NestedField(10, "committed_at", TimestamptzType(), doc="the source's time of the change"),
+    NestedField(11, "captured_at", TimestamptzType(), doc="when Debezium read the change"),
+    NestedField(12, "landed_at", TimestamptzType(), doc="when the micro-batch was landed here"),
+    NestedField(13, "stream_shard", StringType(), doc="the Kinesis shard it came through"),
+    NestedField(14, "sequence_number", StringType(), doc="its Kinesis sequence number"),
+)
+ARROW = schema_to_pyarrow(SCHEMA, include_field_ids=False)
+# By landing hour, not by the source's: a micro-batch then writes one file a table, however old
+# the changes that it brings are.
+PARTITIONS = PartitionSpec(
+    PartitionField(1, 1000, IdentityTransform(), "table_name"),
+    PartitionField(12, 1001, HourTransform(), "landed_hour"),
+)
+PROPERTIES = {
+    "format-version": "2",
+    "commit.retry.num-retries": "0",  # a retried append by a stale writer would land twice
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "20",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+    "write.parquet.compression-codec": "zstd",
+    "write.metadata.metrics.default": "none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaFile:
+    """One data file of `raw.deltas`: whose deltas it holds, and which commit added it."""
+
+    table: str
+    sequence: int
+    rows: int
+    path: str
+
+
+def open_deltas(catalog: Catalog) -> IcebergTable:
+    """The table, made if it is not there."""
+    try:
+        return catalog.load_table(NAME)
+    except NoSuchTableError:
+        return catalog.create_table_if_not_exists(
+            NAME, schema=SCHEMA, partition_spec=PARTITIONS, properties=PROPERTIES
+        )
+
+
+def sequence(deltas: IcebergTable) -> int:
+    """The sequence number of the table's latest commit; 0 when there is none."""
+    snapshot = deltas.current_snapshot()
+    return (snapshot.sequence_number or 0) if snapshot else 0
+
+
+def summary(deltas: IcebergTable) -> Mapping[str, str]:
+    """The additional properties of the latest commit's summary: the positions it has reached."""
+    snapshot = deltas.current_snapshot()
+    return snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+
+
+def delta_files(deltas: IcebergTable, after: int = 0) -> Iterator[DeltaFile]:
+    """The data files that commits after sequence number `after` added, oldest commit first.
+
+    By sequence number and not by snapshot id: it stays right when old snapshots have expired.
+    """
+    snapshot = deltas.current_snapshot()
+    found = []
+    for manifest in snapshot.manifests(deltas.io) if snapshot else ():
+        if manifest.sequence_number <= after:
+            continue
+        for entry in manifest.fetch_manifest_entry(deltas.io, discard_deleted=True):
+            number = entry.sequence_number or manifest.sequence_number
+            if number > after and entry.status != ManifestEntryStatus.DELETED:
+                file = entry.data_file
+                found.append(
+                    DeltaFile(file.partition[0], number, file.record_count, file.file_path)
+                )
+    yield from sorted(found, key=lambda file: file.sequence)
+
+
+def read(deltas: IcebergTable, files: list[DeltaFile]) -> pa.Table:
+    """The deltas in those files, in the order of the files, as one Arrow table."""
+    parts = []
+    for file in files:
+        with deltas.io.new_input(file.path).open() as stream:
+            parts.append(pq.read_table(stream).select(ARROW.names).cast(ARROW))
+    return pa.concat_tables(parts) if parts else ARROW.empty_table()
