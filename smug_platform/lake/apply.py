@@ -51,14 +51,18 @@ def apply(
     """
     target = step.target
     names = dict.fromkeys([*target.identity, *target.meta])
-    connection.register("existing", zoneless(files.read(list(names))))
+    connection.register("stored", zoneless(files.read(list(names))))
     _floors(connection, step.new.floors)
     if not target.table.key:
         _hold(connection, files, step)
+        connection.execute("create or replace temp view existing as select * from stored")
         marks = dict(step.new.watermarks)
         rows, counts = net.keyless(connection, step.columns, marks)
         return rows, counts, replace(step.new, watermarks=marks)
     _sink(connection, files, step)
+    key = ", ".join(identifier(name) for name in target.table.key)
+    named = f"select * from stored semi join events using ({key})"
+    connection.execute(f"create or replace temp table existing as {named}")
     global_key = target.table.key_scope == "global" and not target.history
     rows, counts = net.keyed(connection, target, global_key=global_key)
     return _carry(connection, files, step, rows), counts, step.new
@@ -87,8 +91,8 @@ def _below(raised: Mapping[str, int]) -> str:
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, files: LakeFiles, condition: str) -> None:
-    """Make `held`: the whole rows of those existing rows for which the condition holds."""
-    places = connection.sql(f"select {FILE}, {ROW} from existing where {condition}")
+    """Make `held`: the whole rows of those stored rows for which the condition holds."""
+    places = connection.sql(f"select {FILE}, {ROW} from stored where {condition}")
     connection.register("held", zoneless(files.rows_at(places.to_arrow_table())))
 
 

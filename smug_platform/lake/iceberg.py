@@ -91,7 +91,7 @@ def commit(
     The transaction may change schema and properties as well: it is all one commit. Raises
     pyiceberg's CommitFailedException, when the transaction commits, if another commit came first.
     """
-    delta = _RowDelta(transaction, summary, change.rewrite)
+    delta = _RowDelta(transaction, summary)
     if change.rows is not None and change.rows.num_rows:
         metadata, io = transaction.table_metadata, transaction._table.io
         rows = change.rows.cast(schema_to_pyarrow(metadata.schema(), include_field_ids=False))
@@ -162,9 +162,9 @@ class _DeleteManifestWriter(ManifestWriterV2):
 class _RowDelta(_SnapshotProducer["_RowDelta"]):
     """Appends data and position-delete files, and removes files, in one snapshot."""
 
-    def __init__(self, transaction: Transaction, summary: Mapping[str, str], rewrite: bool) -> None:
+    def __init__(self, transaction: Transaction, summary: Mapping[str, str]) -> None:
         super().__init__(
-            operation=Operation.REPLACE if rewrite else Operation.OVERWRITE,
+            operation=Operation.OVERWRITE,  # for a rewrite too: pyiceberg has no REPLACE yet
             transaction=transaction,
             io=transaction._table.io,
             snapshot_properties=dict(summary),

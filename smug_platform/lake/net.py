@@ -4,7 +4,7 @@ Pure SQL over three relations in a DuckDB connection, all made by the caller:
   events    decoded changes (see decode), and what a floor or a fill brings about: deletes of
             existing rows; for a table without a key, existing rows that go and come again,
             with their row id in `held`
-  existing  the lake's rows that are live in Iceberg: identity, meta columns, file and row
+  existing  the lake's rows of the keys that events name: identity, meta columns, file and row
   floors    (shard, floor): a row of the shard before it is gone
 The rules: an event counts if its position is not before its shard's floor; of the events of one
 row the last one counts; and it is applied only if its position is after the position the row

@@ -33,7 +33,7 @@ _SHARD = "_shard"  # the table name of a schema change that concerns no one tabl
 _ENVELOPE = pa.schema(
     [
         ("epoch", pa.int32()),
-        ("sequence", pa.int64()),
+        ("number", pa.int64()),
         ("topic", pa.string()),
         ("key", pa.string()),
         ("payload", pa.string()),
@@ -55,7 +55,7 @@ select if(split_part(topic, '.', 3) = '', null, split_part(topic, '.', 3)) as ta
        epoch,
        try_cast(regexp_extract(v.source.file, '\\.(\\d+)$', 1) as bigint) as binlog_file,
        v.source.pos as binlog_offset,
-       if(v.op = 'r', sequence, v.source."row") as row_number,
+       if(v.op = 'r', number, v.source."row") as row_number,
        key,
        payload,
        make_timestamp(v.source.ts_us) as committed_at,
@@ -128,15 +128,7 @@ def _commit(catalog: Catalog, table: IcebergTable, batch: Batch) -> Landed:
     for shard, position in _reached(arrow).items():
         sources[shard] = max(position, sources.get(shard, position))
     added = quarantine(catalog, refused)
-    stream = {
-        "incarnation": batch.positions.incarnation,
-        "sequences": dict(batch.positions.sequences),
-    }
-    properties = {
-        "smug.stream": orjson.dumps(stream).decode(),
-        "smug.sources": orjson.dumps({s: str(p) for s, p in sources.items()}).decode(),
-    }
-    table.append(arrow, snapshot_properties=properties)
+    table.append(arrow, snapshot_properties=_summary(batch.positions, sources))
     _expire(table)
     snapshot = table.current_snapshot()
     return Landed(
@@ -150,6 +142,15 @@ def _commit(catalog: Catalog, table: IcebergTable, batch: Batch) -> Landed:
         snapshot_id=snapshot.snapshot_id if snapshot else None,
         seconds=time.perf_counter() - started,
     )
+
+
+def _summary(stream: StreamPositions, sources: Mapping[str, Position]) -> dict[str, str]:
+    """What the commit says beside its data: how far stream and sources have been read."""
+    positions = {"incarnation": stream.incarnation, "sequences": dict(stream.sequences)}
+    return {
+        "smug.stream": orjson.dumps(positions).decode(),
+        "smug.sources": orjson.dumps({s: str(p) for s, p in sources.items()}).decode(),
+    }
 
 
 def decode(records: list[Record]) -> tuple[pa.Table, list[Refused]]:
@@ -176,7 +177,7 @@ def _envelopes(records: list[Record]) -> tuple[pa.Table, list[Refused]]:
             _, key, value = record.data.split(b"\n")
             fields = (
                 envelope["epoch"],
-                envelope["sequence"],
+                envelope.get("number", 0),
                 envelope["topic"],
                 key[len(b'"key":') : -1].decode() if envelope["key"] is not None else None,
                 value[len(b'"value":') : -1].decode(),

@@ -1,0 +1,127 @@
+"""How a table's state follows the schema changes of its shards."""
+
+from typing import Any
+
+import pytest
+
+from smug_platform.errors import LakeError
+from smug_platform.lake.state import Fill, State, evolve, truncate
+from smug_platform.lake.types import SourceColumn
+from smug_platform.tables.table import Table
+from tests.history import column
+
+ACCOUNTS = Table(
+    name="accounts", domain="accounts", owner="team:accounts", excluded=("password_hash",)
+)
+ID = column("id", "BIGINT UNSIGNED", optional=False)
+
+
+def event(kind: str, columns: list[dict[str, Any]] | None, ddl: str = "") -> dict[str, Any]:
+    table = columns and {"columns": [c | {"position": n} for n, c in enumerate(columns, start=1)]}
+    change = {"type": kind, "id": '"flickr"."accounts"', "table": table}
+    return {"ddl": ddl, "source": {"ts_ms": 1_700_000_000_999}, "tableChanges": [change]}
+
+
+def created(*columns: dict[str, Any], position: int = 10) -> State:
+    return evolve(State(), ACCOUNTS, "shard_0", position, event("CREATE", [ID, *columns]))
+
+
+def altered(state: State, ddl: str, *columns: dict[str, Any], position: int = 20) -> State:
+    return evolve(state, ACCOUNTS, "shard_0", position, event("ALTER", [ID, *columns], ddl))
+
+
+def test_create_sets_schema_and_floor() -> None:
+    state = created(column("password_hash", "BINARY"))
+    assert [c.name for c in state.columns()] == ["id"]  # the excluded column never gets in
+    assert state.floors == {"shard_0": 10}
+
+
+def test_state_survives_its_own_text() -> None:
+    state = altered(
+        created(column("n", "INT")), "CHANGE n m INT", column("m", "INT"), position=10**37
+    )
+    state = truncate(state, "shard_1", 10**37 + 1)
+    assert State.from_json(state.to_json()) == state
+
+
+@pytest.mark.parametrize(
+    ("new", "value"),
+    [
+        pytest.param(column("x", "INT", defaultValueExpression="5"), "5", id="G02-number"),
+        pytest.param(column("x", "VARCHAR", defaultValueExpression="zz"), "zz", id="G02-text"),
+        pytest.param(column("x", "INT", optional=False), "0", id="G02-implicit-zero"),
+        pytest.param(column("x", "VARCHAR", optional=False), "", id="G02-implicit-empty"),
+        pytest.param(
+            column("x", "ENUM", optional=False, enumValues=["'a'", "'b'"]), "a", id="G02-enum"
+        ),
+        pytest.param(
+            column("x", "TIMESTAMP", defaultValueExpression="CURRENT_TIMESTAMP"),
+            "2023-11-14T22:13:20+00:00",
+            id="G02-now",
+        ),
+    ],
+)
+def test_added_default_fills_the_rows_before(new: dict[str, Any], value: str) -> None:
+    state = altered(created(), "ADD COLUMN x ...", new)
+    assert state.fills == (Fill("shard_0", "x", 20, value),)
+
+
+def test_added_nullable_column_fills_nothing() -> None:
+    assert altered(created(), "ADD COLUMN x INT", column("x", "INT")).fills == ()
+
+
+def test_default_that_is_not_in_the_binlog_halts_the_table() -> None:
+    new = column("x", "DATETIME", length=6, defaultValueExpression="CURRENT_TIMESTAMP")
+    with pytest.raises(LakeError, match="new snapshot"):
+        altered(created(), "ADD COLUMN x DATETIME(6) DEFAULT CURRENT_TIMESTAMP", new)
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "ALTER TABLE accounts RENAME COLUMN `n` TO m",
+        "ALTER TABLE accounts CHANGE COLUMN n `m` INT",
+        "alter table accounts change n m int",
+    ],
+)
+def test_rename_is_one_column(ddl: str) -> None:
+    state = altered(created(column("n", "INT")), ddl, column("m", "INT"))
+    assert state.aliases == {"n": "m"}
+    assert state.fills == ()
+    assert [c.name for c in state.columns()] == ["id", "m"]
+
+
+def test_drop_and_add_is_no_rename() -> None:
+    ddl = "ALTER TABLE accounts DROP COLUMN n, ADD COLUMN m INT"
+    assert altered(created(column("n", "INT")), ddl, column("m", "INT")).aliases == {}
+
+
+def test_shards_that_differ_make_a_union() -> None:
+    state = created(column("n", "INT"))
+    other = event("CREATE", [ID, column("x", "INT")])
+    state = evolve(state, ACCOUNTS, "shard_1", 7, other)
+    assert [c.name for c in state.columns()] == ["id", "n", "x"]
+
+
+def test_late_copy_of_a_schema_change_changes_nothing() -> None:
+    state = altered(created(), "ADD COLUMN x INT DEFAULT 5", column("x", "INT"))
+    assert evolve(state, ACCOUNTS, "shard_0", 10, event("CREATE", [ID])) == state
+
+
+def test_other_tables_do_not_concern_it() -> None:
+    foreign = event("CREATE", [ID])
+    foreign["tableChanges"][0]["id"] = '"flickr"."photos"'
+    assert evolve(State(), ACCOUNTS, "shard_0", 10, foreign) == State()
+
+
+def test_earlier_truncate_does_not_lower_the_floor() -> None:
+    assert truncate(truncate(State(), "s", 9), "s", 5).floors == {"s": 9}
+
+
+def test_columns_of_one_name_and_two_types_come_twice() -> None:
+    state = created(column("n", "INT"))
+    state = evolve(state, ACCOUNTS, "shard_1", 7, event("CREATE", [ID, column("n", "BIGINT")]))
+    assert [c for c in state.columns() if c.name == "n"] == [
+        SourceColumn("n", "INT"),
+        SourceColumn("n", "BIGINT"),
+    ]
