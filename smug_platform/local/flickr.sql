@@ -56,7 +56,8 @@ CREATE TABLE albums (
   is_public     BIT(1) NOT NULL DEFAULT b'1',
   photo_count   SMALLINT UNSIGNED NOT NULL DEFAULT 0,
   founded       YEAR NULL,
-  created_at    DATETIME(6) NOT NULL
+  created_at    DATETIME(6) NOT NULL,
+  KEY by_account (account_id)
 );
 
 CREATE TABLE album_photos (
@@ -64,14 +65,16 @@ CREATE TABLE album_photos (
   photo_id      BIGINT UNSIGNED NOT NULL,
   sort_order    INT NOT NULL DEFAULT 0,
   added_at      DATETIME(6) NOT NULL,
-  PRIMARY KEY (album_id, photo_id)
+  PRIMARY KEY (album_id, photo_id),
+  KEY by_photo (photo_id)
 );
 
 CREATE TABLE favorites (
   account_id    BIGINT UNSIGNED NOT NULL,
   photo_id      BIGINT UNSIGNED NOT NULL,
   created_at    DATETIME(6) NOT NULL,
-  PRIMARY KEY (account_id, photo_id)
+  PRIMARY KEY (account_id, photo_id),
+  KEY by_photo (photo_id)
 );
 
 CREATE TABLE comments (
@@ -81,7 +84,8 @@ CREATE TABLE comments (
   body          TEXT NOT NULL,
   is_spam       TINYINT(1) NOT NULL DEFAULT 0,
   created_at    DATETIME(6) NOT NULL,
-  edited_at     DATETIME(6) NULL
+  edited_at     DATETIME(6) NULL,
+  KEY by_photo (photo_id)
 );
 
 -- Sampled page views: no key at all, and rows that are equal to the last byte.
@@ -100,7 +104,8 @@ CREATE TABLE subscriptions (
   price         DECIMAL(10,2) NOT NULL,
   currency      CHAR(3) CHARACTER SET latin1 NOT NULL DEFAULT 'USD',
   started_at    DATETIME(6) NOT NULL,
-  cancelled_at  DATETIME(6) NULL
+  cancelled_at  DATETIME(6) NULL,
+  KEY by_account (account_id)
 );
 
 CREATE TABLE orders (
@@ -113,7 +118,8 @@ CREATE TABLE orders (
   ship_to       VARCHAR(200) CHARACTER SET latin1 NULL,
   coupon        VARBINARY(24) NULL,
   placed_at     DATETIME(6) NOT NULL,
-  updated_at    TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3)
+  updated_at    TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+  KEY by_account (account_id)
 );
 
 CREATE TABLE order_items (
@@ -125,3 +131,17 @@ CREATE TABLE order_items (
   unit_price    DECIMAL(10,2) NOT NULL,
   PRIMARY KEY (order_id, line_number)
 );
+
+-- The same rows on every shard; 0 is what a photo carries unless its owner chooses.
+INSERT INTO licenses (id, code, name, allows_sale) VALUES
+  (0, 'ARR', 'All Rights Reserved', 0),
+  (1, 'BY-NC-SA', 'Attribution-NonCommercial-ShareAlike', 0),
+  (2, 'BY-NC', 'Attribution-NonCommercial', 0),
+  (3, 'BY-NC-ND', 'Attribution-NonCommercial-NoDerivs', 0),
+  (4, 'BY', 'Attribution', 1),
+  (5, 'BY-SA', 'Attribution-ShareAlike', 1),
+  (6, 'BY-ND', 'Attribution-NoDerivs', 1),
+  (7, 'NKC', 'No known copyright restrictions', 1),
+  (8, 'USGOV', 'United States Government Work', 1),
+  (9, 'CC0', 'Public Domain Dedication (CC0)', 1),
+  (10, 'PDM', 'Public Domain Mark', 1);

@@ -1,0 +1,1 @@
+"""What Flickr's members do, as SQL: the parts of the workload generator."""

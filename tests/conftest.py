@@ -1,0 +1,115 @@
+"""What tests share: free ports, real MariaDB shards and a real Kinesis endpoint on loopback.
+
+Servers start once a session, at the first test that asks for them, in temporary folders, and are
+stopped by pid. A test that needs a clean slate asks for `stack`.
+"""
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from smug_platform.local.kinesis import forget_streams, start_kinesis
+from smug_platform.local.mariadb import DATABASE, connect, load_schema, start_shard
+from smug_platform.settings import Settings, Shard, StreamSettings, load_settings
+
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(TESTS / "pipeline"):
+            item.add_marker(pytest.mark.pipeline)
+
+
+def free_port(count: int = 1) -> int:
+    """The first of `count` ports in a row that nothing listens on."""
+    while True:
+        with ExitStack() as held:
+            first = held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+            try:
+                for port in range(first + 1, first + count):
+                    held.enter_context(socket.create_server(("127.0.0.1", port)))
+            except (OSError, OverflowError):
+                continue
+            return int(first)
+
+
+def local_settings(home: Path) -> Settings:
+    """Settings of a stack in `home`, all on free ports; nothing is started."""
+    return load_settings(
+        {
+            "SMUG_ENV": "test",
+            "SMUG_HOME": str(home),
+            "SMUG_MYSQL_PORT": str(free_port(2)),
+            "SMUG_KINESIS_PORT": str(free_port()),
+            "SMUG_UI_PORT": str(free_port()),
+        }
+    )
+
+
+def fresh_database(shard: Shard) -> None:
+    """Drop the flickr database and make it anew. The binlog goes on where it is."""
+    with connect(shard) as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
+    load_schema(shard)
+
+
+@pytest.fixture(scope="session")
+def _addresses(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return local_settings(tmp_path_factory.mktemp("stack"))
+
+
+@pytest.fixture(scope="session")
+def shards(_addresses: Settings) -> Iterator[Settings]:
+    """The settings of two running shards that hold the flickr schema. Shared: leave them alive."""
+
+    def start(server_id: int, shard: Shard) -> None:
+        process = start_shard(
+            shard, _addresses.home / "mysql" / shard.name, server_id=100 + server_id
+        )
+        running.callback(process.stop)
+        load_schema(shard)
+
+    with ExitStack() as running, ThreadPoolExecutor() as starters:
+        list(starters.map(start, range(len(_addresses.shards)), _addresses.shards))
+        yield _addresses
+
+
+@pytest.fixture(scope="session")
+def kinesis(_addresses: Settings) -> Iterator[StreamSettings]:
+    """A running Kinesis endpoint, without a stream. Shared: leave it alive."""
+    process = start_kinesis(_addresses.stream, _addresses.home)
+    yield _addresses.stream
+    process.stop()
+
+
+@pytest.fixture
+def fresh_shards(shards: Settings, tmp_path: Path) -> Settings:
+    """The running shards with an empty flickr database and a home of this test's own."""
+    for shard in shards.shards:
+        fresh_database(shard)
+    return _at_home(shards, tmp_path)
+
+
+@pytest.fixture
+def fresh_kinesis(kinesis: StreamSettings) -> StreamSettings:
+    """The running endpoint, emptied of every stream."""
+    forget_streams(kinesis)
+    return kinesis
+
+
+@pytest.fixture
+def stack(fresh_shards: Settings, fresh_kinesis: StreamSettings) -> Settings:
+    """Settings of a whole stack at its very start: empty shards, no stream, an empty home."""
+    return replace(fresh_shards, stream=fresh_kinesis)
+
+
+def _at_home(settings: Settings, home: Path) -> Settings:
+    """The same addresses, all local state elsewhere."""
+    moved = load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(home)})
+    return replace(moved, shards=settings.shards, stream=settings.stream, ui_port=settings.ui_port)
