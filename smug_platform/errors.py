@@ -8,12 +8,15 @@ The command line prints that line and no traceback; anything else that escapes i
 class SmugError(Exception):
     """A failure with a remedy.
 
+    passes: it may go away by itself, so that trying again a moment later makes sense.
+
     >>> str(SmugError("port 13306 is in use", remedy="set SMUG_MYSQL_PORT to a free one"))
     'port 13306 is in use: set SMUG_MYSQL_PORT to a free one'
     """
 
-    def __init__(self, problem: str, *, remedy: str) -> None:
+    def __init__(self, problem: str, *, remedy: str, passes: bool = False) -> None:
         super().__init__(f"{problem}: {remedy}")
+        self.passes = passes
         self.problem = problem
         self.remedy = remedy
 

@@ -31,6 +31,7 @@ from pyiceberg.manifest import (
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table as Iceberg
 from pyiceberg.table import Transaction
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update.snapshot import ExpireSnapshots, _SnapshotProducer
 from pyiceberg.typedef import Record
@@ -45,8 +46,8 @@ PROPERTIES = {
     "write.parquet.compression-codec": "zstd",
     "write.parquet.compression-level": "1",
 }
-_FOLD = 16  # small manifests are folded into one from this many on
-_KEEP = 100  # snapshots kept; the warehouse reads the net changes of those it has not seen
+_FOLD = 8  # manifests are folded into one from this many on: each costs a merge 3 ms to read
+_KEEP = 40  # snapshots kept; a warehouse further behind is loaded whole. Metadata is copied often.
 _PATH_ID, _POS_ID = 2147483546, 2147483545  # reserved field ids of position-delete files
 _DELETES = pa.schema(
     [
@@ -92,23 +93,25 @@ def commit(
     pyiceberg's CommitFailedException, when the transaction commits, if another commit came first.
     """
     delta = _RowDelta(transaction, summary)
+    metadata, io = delta.metadata, transaction._table.io
     if change.rows is not None and change.rows.num_rows:
-        metadata, io = transaction.table_metadata, transaction._table.io
         rows = change.rows.cast(schema_to_pyarrow(metadata.schema(), include_field_ids=False))
         for file in _dataframe_to_data_files(metadata, rows, io):
             delta.append_data_file(file)
     if change.replaced is not None and change.replaced.num_rows:
-        delta.append_data_file(_write_deletes(transaction, files, change.replaced))
+        file = _write_deletes(transaction, files, change.replaced)
+        file.spec_id = metadata.default_spec_id
+        delta.append_data_file(file)
     for file in (*files.data, *files.deletes) if change.rewrite else ():
         delta.delete_data_file(file)
     delta.commit()
-    _expire(transaction)
+    _expire(transaction, metadata)
     return delta.snapshot_id
 
 
-def _expire(transaction: Transaction) -> None:
+def _expire(transaction: Transaction, metadata: TableMetadata) -> None:
     """Drop all but the latest snapshots from the metadata, every so often."""
-    snapshots = transaction.table_metadata.snapshots
+    snapshots = metadata.snapshots  # without the one that is being added
     if len(snapshots) >= 2 * _KEEP:
         old = sorted(snapshots, key=lambda snapshot: snapshot.sequence_number or 0)[:-_KEEP]
         ExpireSnapshots(transaction).by_ids([snapshot.snapshot_id for snapshot in old]).commit()
@@ -126,7 +129,7 @@ def _write_deletes(transaction: Transaction, files: LakeFiles, replaced: pa.Tabl
     with output.create() as stream:
         pq.write_table(table, stream, compression="zstd")
     bounds = pc.min_max(table["file_path"]).as_py()
-    file = DataFile.from_args(
+    return DataFile.from_args(
         content=DataFileContent.POSITION_DELETES,
         file_path=location,
         file_format=FileFormat.PARQUET,
@@ -144,8 +147,6 @@ def _write_deletes(transaction: Transaction, files: LakeFiles, replaced: pa.Tabl
         equality_ids=None,
         sort_order_id=None,
     )
-    file.spec_id = transaction.table_metadata.default_spec_id
-    return file
 
 
 class _DeleteManifestWriter(ManifestWriterV2):
@@ -169,6 +170,7 @@ class _RowDelta(_SnapshotProducer["_RowDelta"]):
             io=transaction._table.io,
             snapshot_properties=dict(summary),
         )
+        self.metadata = transaction.table_metadata  # each reading of it there is a deep copy
 
     def _deleted_entries(self) -> list[ManifestEntry]:
         return []
@@ -181,8 +183,7 @@ class _RowDelta(_SnapshotProducer["_RowDelta"]):
 
     def _manifests(self) -> list[ManifestFile]:
         parent = self._parent_snapshot_id
-        metadata = self._transaction.table_metadata
-        snapshot = metadata.snapshot_by_id(parent) if parent is not None else None
+        snapshot = self.metadata.snapshot_by_id(parent) if parent is not None else None
         live = snapshot.manifests(self._io) if snapshot else []
         return [
             manifest
@@ -222,7 +223,7 @@ class _RowDelta(_SnapshotProducer["_RowDelta"]):
         )
 
     def _write(self, content: ManifestContent, entries: list[ManifestEntry]) -> ManifestFile:
-        metadata = self._transaction.table_metadata
+        metadata = self.metadata
         kind = ManifestWriterV2 if content == ManifestContent.DATA else _DeleteManifestWriter
         output = self.new_manifest_output()
         with kind(

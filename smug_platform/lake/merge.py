@@ -131,7 +131,9 @@ def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None
         except CommitFailedException:
             continue  # another writer was first: plan anew on what it left
     raise LakeError(
-        f"another writer keeps changing {name_of(target)}", remedy="let only one merge at a time"
+        f"another writer keeps changing {name_of(target)}",
+        remedy="let only one merge at a time",
+        passes=True,
     )
 
 
@@ -200,8 +202,7 @@ def _merge_batch(
     if table is None:
         table = iceberg.create(catalog, name_of(target), new_schema(target, columns))
     transaction = table.transaction()
-    evolve_schema(transaction, target, state, columns)
-    schema = transaction.table_metadata.schema()
+    schema = evolve_schema(transaction, target, state, columns)
     files = LakeFiles(table.io, schema, table.current_snapshot())
     with duckdb.connect() as connection:
         refused = decode(connection, target, columns, batch.rows)

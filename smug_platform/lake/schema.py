@@ -50,19 +50,30 @@ def new_schema(target: Target, columns: list[Column]) -> Schema:
 
 def evolve_schema(
     transaction: Transaction, target: Target, state: State, columns: list[Column]
-) -> None:
+) -> Schema:
     """Bring the Iceberg schema up to the union of the shards': rename, widen, add; never drop."""
-    present = {field.name: field.field_type for field in transaction.table_metadata.schema().fields}
+    schema = transaction.table_metadata.schema()
+    kinds = {field.name: field.field_type for field in schema.fields}
+    names = {old: state.alias(old) for old in state.aliases if old in kinds}
+    renames = {old: new for old, new in names.items() if new not in kinds}
+    present = {renames.get(name, name): kind for name, kind in kinds.items()}
+    added, widened = {}, {}
+    for name, kind in ((column.name, column.type.iceberg) for column in columns):
+        if name not in present:
+            added[name] = kind
+        elif (wide := common_type(target.name, name, present[name], kind)) != present[name]:
+            widened[name] = wide
+    if not (renames or added or widened):
+        return schema
     with transaction.update_schema() as update:
-        for old, new in state.aliases.items():
-            if old in present and new not in present:
-                update.rename_column(old, new)
-                present[new] = present.pop(old)
-        for name, kind in ((column.name, column.type.iceberg) for column in columns):
-            if name not in present:
-                update.add_column(name, kind)
-            elif (wide := common_type(target.name, name, present[name], kind)) != present[name]:
-                update.update_column(name, field_type=wide)
+        former = {new: old for old, new in renames.items()}
+        for name, kind in widened.items():
+            update.update_column(former.get(name, name), field_type=kind)
+        for old, new in renames.items():
+            update.rename_column(old, new)
+        for name, kind in added.items():
+            update.add_column(name, kind)
+    return transaction.table_metadata.schema()
 
 
 def shaped(rows: pa.Table, schema: Schema) -> pa.Table:

@@ -96,7 +96,9 @@ def land(catalog: Catalog, reader: Reader, *, max_records: int = 100_000) -> Lan
             return _commit(catalog, table, batch)
         except CommitFailedException:
             continue
-    raise StreamError("another landing keeps winning", remedy="let only one land at a time")
+    raise StreamError(
+        "another landing keeps winning", remedy="let only one land at a time", passes=True
+    )
 
 
 def stream_positions(table: IcebergTable) -> StreamPositions | None:

@@ -7,6 +7,7 @@ import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
 
+from smug_platform.errors import LakeError
 from smug_platform.lake.files import LakeFiles
 from smug_platform.lake.merge import merge, pending
 from smug_platform.lake.target import Target
@@ -65,3 +66,71 @@ def test_insert_update_delete(catalog: Catalog) -> None:
     assert pending(catalog, [target]) == {}
     again = merge(catalog, target)
     assert (again.commits, again.rows) == (0, 2)
+
+
+def test_column_renamed_twice_and_widened_is_one_column(catalog: Catalog) -> None:
+    """G06 G07: the field id stays, old rows keep their values under the new name."""
+    shard = Shard("shard_0", "photos", COLUMNS)
+    shard.snapshot()
+    shard.insert({"id": 1, "title": "a", "n": 5})
+    land(catalog, shard.deltas)
+    merge(catalog, Target(PHOTOS))
+    before = catalog.load_table("lake.photos").schema().find_field("n").field_id
+    landed = len(shard.deltas)
+    for old, new, kind in (("n", "m", "INT"), ("m", "o", "BIGINT")):
+        renamed = {"name": new, "typeName": kind}
+        columns = [c | renamed if c["name"] == old else c for c in shard.columns]
+        shard.alter(columns, f"ALTER TABLE photos CHANGE {old} {new} {kind}")
+    shard.insert({"id": 2, "title": "b", "o": 2**40})
+    land(catalog, shard.deltas[landed:])
+    merge(catalog, Target(PHOTOS))
+    assert live(rows(catalog, Target(PHOTOS)), ["id", "o"]) == [(1, 5), (2, 2**40)]
+    field = catalog.load_table("lake.photos").schema().find_field("o")
+    assert (field.field_id, str(field.field_type)) == (before, "long")
+
+
+def test_types_that_no_type_holds_halt_the_table(catalog: Catalog) -> None:
+    """O05: the table stays as it is, with a message that says what to do."""
+    shard = Shard("shard_0", "photos", COLUMNS)
+    other = Shard("shard_1", "photos", [COLUMNS[0], column("title", "DATE"), COLUMNS[2]])
+    shard.snapshot()
+    shard.insert({"id": 1, "title": "a", "n": 5})
+    land(catalog, shard.deltas)
+    merge(catalog, Target(PHOTOS))
+    other.snapshot()
+    land(catalog, other.deltas)
+    with pytest.raises(LakeError, match="title changed from string to date"):
+        merge(catalog, Target(PHOTOS))
+    assert live(rows(catalog, Target(PHOTOS)), ["id"]) == [(1,)]
+
+
+def test_row_moved_between_shards_is_live_once(catalog: Catalog) -> None:
+    """O02: in either order of arrival, also while both shards hold it."""
+    a, b = Shard("shard_0", "photos", COLUMNS), Shard("shard_1", "photos", COLUMNS)
+    a.snapshot()
+    b.snapshot()
+    a.insert({"id": 1, "title": "a", "n": 5})
+    for _ in range(3):
+        b.update({"id": 0}) if b.rows else b.insert({"id": 0, "title": "x", "n": 0})
+    b.insert({"id": 1, "title": "a", "n": 6})
+    land(catalog, a.deltas + b.deltas)
+    merge(catalog, Target(PHOTOS))
+    found = rows(catalog, Target(PHOTOS))
+    assert live(found, ["id", "_shard"]) == [(0, "shard_1"), (1, "shard_1")]
+    assert [row["_moved_to"] for row in found if row["_deleted"]] == ["shard_1"]
+    landed = len(b.deltas)
+    b.delete({"id": 1})  # the move is taken back: the first shard's row is the live one again
+    land(catalog, b.deltas[landed:])
+    merge(catalog, Target(PHOTOS))
+    assert live(rows(catalog, Target(PHOTOS)), ["id", "_shard", "n"]) == [
+        (0, "shard_1", 0),
+        (1, "shard_0", 5),
+    ]
+
+
+def test_changes_without_a_schema_are_refused(catalog: Catalog) -> None:
+    shard = Shard("shard_0", "photos", COLUMNS)
+    shard.insert({"id": 1, "title": "a", "n": 5})
+    land(catalog, shard.deltas)
+    with pytest.raises(LakeError, match="without its schema"):
+        merge(catalog, Target(PHOTOS))
