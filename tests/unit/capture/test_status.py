@@ -1,0 +1,65 @@
+from pathlib import Path
+
+from smug_platform.capture.position import Position
+from smug_platform.capture.status import Meter, Status, load_status, save_status
+
+
+def meter() -> Meter:
+    made = Meter("shard_0")
+    made.begin("streaming", 2, Position(2, 1, 4), note="new snapshot: purged")
+    return made
+
+
+def test_a_status_comes_back_as_it_was(tmp_path: Path):
+    assert load_status(tmp_path) is None
+    status = Status("shard_0", "streaming", 1, Position(1, 2, 3), 10, 2.5, 0.5, "note", 17.0)
+    save_status(tmp_path, status)
+    assert load_status(tmp_path) == status
+
+
+def test_the_rate_is_that_of_the_last_seconds():
+    found = meter()
+    for second in range(20):
+        found.count(Position(2, 1, second), 1000, source_time=0, now=100.0 + second)
+    assert found.read(119.5).rate == 1000
+    assert found.read(200).rate == 0
+    assert found.read(200).events == 20_000
+
+
+def test_lag_is_the_age_of_the_last_change_while_changes_come():
+    found = meter()
+    found.hear(100)
+    found.count(Position(2, 1, 5), 1, source_time=97.5, now=100)
+    assert found.read(100.5).lag == 3
+
+
+def test_R01_an_idle_source_has_no_lag():
+    found = meter()
+    found.count(Position(2, 1, 5), 1, source_time=97.5, now=100)
+    found.catch_up()
+    for now in range(100, 100_000, 2):
+        found.hear(now)
+    assert found.read(100_001).lag == 0
+
+
+def test_R02_a_source_that_is_silent_has_a_lag_that_grows():
+    found = meter()
+    found.catch_up()
+    found.hear(100)
+    assert found.read(105).lag == 0
+    assert found.read(160).lag == 60
+
+
+def test_a_clock_that_is_ahead_at_the_source_gives_no_negative_lag():
+    found = meter()
+    found.count(Position(2, 1, 5), 1, source_time=200, now=100)
+    assert found.read(100).lag == 0
+
+
+def test_phases_keep_position_and_note():
+    found = meter()
+    found.enter("stopped")
+    assert found.read(0).note == "new snapshot: purged"
+    assert found.read(0).position == Position(2, 1, 4)
+    found.enter("failed", "why")
+    assert (found.read(0).phase, found.read(0).note) == ("failed", "why")
