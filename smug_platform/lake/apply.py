@@ -105,7 +105,7 @@ def _values(step: Step) -> str:
 
 
 def _sink(connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step) -> None:
-    """Rows below a raised floor become deletes at the floor."""
+    """Rows below a raised floor become deletes at the floor, each with a number of its own."""
     if not step.raised:
         return
     _fetch(connection, files, _below(step.raised))
@@ -113,7 +113,8 @@ def _sink(connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step) -
         when = step.floor_times[shard].astimezone(UTC).replace(tzinfo=None)
         connection.execute(
             f"""insert into events by name
-            select 0 as i, 'd' as op, 1 as sign, false as same, _shard,
+            select least((select min(i) from events), 0) - row_number() over () as i,
+                   'd' as op, 1 as sign, false as same, _shard,
                    {floor}::hugeint as _position, timestamp '{when}' as _committed_at,
                    {_values(step)}
             from held where _shard = {quote(shard)}"""

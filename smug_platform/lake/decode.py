@@ -45,7 +45,15 @@ class Column:
 
     def text(self, row: str) -> str:
         """The SQL expression of the value's text."""
-        return f"coalesce({', '.join(f'{row}.{identifier(name)}' for name in self.wire)}, null)"
+        names = dict.fromkeys(self.spelling(name) for name in self.wire)
+        return f"coalesce({', '.join(f'{row}.{identifier(name)}' for name in names)}, null)"
+
+    def spelling(self, name: str) -> str:
+        """The first of its names on the wire that differs from this one in case alone, if at all.
+
+        DuckDB tells no two of them apart.
+        """
+        return next(known for known in self.wire if known.lower() == name.lower())
 
 
 def identifier(name: str) -> str:
@@ -89,7 +97,8 @@ def decode(
     """
     connection.register("deltas", deltas)
     wire = sorted({name for column in columns for name in column.wire})
-    struct = dict.fromkeys(wire, "VARCHAR")
+    read = {column.spelling(name) for column in columns for name in column.wire}
+    struct = dict.fromkeys(sorted(read), "VARCHAR")
     shape = orjson.dumps({"before": struct, "after": struct}).decode()
     known = "[" + ", ".join(map(quote, wire)) + "]"
     connection.execute(
@@ -97,7 +106,7 @@ def decode(
         create or replace temp table parsed as
         select row_number() over () as i, op, payload, shard as _shard,
                {POSITION} as _position, committed_at::timestamp as _committed_at,
-               from_json(payload, {quote(shape)}) as v,
+               from_json({_respelled(columns)}, {quote(shape)}) as v,
                list_filter(json_keys(payload, if(op = 'd', '$.before', '$.after')),
                            lambda k: not list_contains({known}, k)) as unknown
         from deltas
@@ -118,6 +127,22 @@ def decode(
         select * exclude (payload, unknown, r) from read where i not in (select i from refused)"""
     )
     return refused
+
+
+def _respelled(columns: list[Column]) -> str:
+    """The SQL expression of the payload in which names that differ in case alone are one."""
+    payload = "payload"
+    for column in columns:
+        for old in column.wire:
+            if (new := column.spelling(old)) != old:
+                payload = _renamed(_renamed(payload, "before", old, new), "after", old, new)
+    return payload
+
+
+def _renamed(payload: str, image: str, old: str, new: str) -> str:
+    path = quote(f'$.{image}."{old}"')
+    patch = f"json_object({quote(image)}, json_object({quote(new)}, {payload}->{path}))"
+    return f"if(json_exists({payload}, {path}), json_merge_patch({payload}, {patch}), {payload})"
 
 
 def _images(target: Target) -> str:

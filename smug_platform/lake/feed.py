@@ -50,13 +50,14 @@ def current_snapshots(catalog: Catalog, targets: tuple[Target, ...]) -> dict[str
 def feed(catalog: Catalog, target: Target, since: int | None) -> Feed | None:
     """What changed after snapshot `since`; None when nothing did.
 
-    The whole table when `since` is None or has expired.
+    The whole table when `since` is None or has expired, or when a column was renamed after it: the
+    replica knows its columns by name.
     """
     table = iceberg.load(catalog, name_of(target))
     current = table.current_snapshot() if table else None
     if table is None or current is None or current.snapshot_id == since:
         return None
-    later = _after(table, current, since)
+    later = None if _renamed(table, since) else _after(table, current, since)
     rows = _whole(table, current) if later is None else _changed(table, target, later)
     return Feed(target.name, target.identity, rows, current.snapshot_id, since, full=later is None)
 
@@ -69,6 +70,16 @@ def _after(table: Iceberg, current: Snapshot, since: int | None) -> list[Snapsho
         line.append(at)
         at = table.snapshot_by_id(at.parent_snapshot_id) if at.parent_snapshot_id else None
     return line[::-1] if at is not None else None
+
+
+def _renamed(table: Iceberg, since: int | None) -> bool:
+    """Whether a column that the table had at `since` has another name now."""
+    then = table.snapshot_by_id(since) if since is not None else None
+    if then is None or then.schema_id is None:
+        return False
+    names = {field.field_id: field.name for field in table.schema().fields}
+    before = table.schemas()[then.schema_id].fields
+    return any(names.get(field.field_id, field.name) != field.name for field in before)
 
 
 def _whole(table: Iceberg, current: Snapshot) -> pa.Table:

@@ -26,6 +26,11 @@ _RENAMES = (
     re.compile(rf"\bRENAME\s+COLUMN\s+{_NAME}\s+TO\s+{_NAME}", re.IGNORECASE),
     re.compile(rf"\bCHANGE\s+(?:COLUMN\s+)?(?:IF\s+EXISTS\s+)?{_NAME}\s+{_NAME}", re.IGNORECASE),
 )
+_ESCAPE = re.compile(r"''|\\.", re.DOTALL)
+_ESCAPED = {
+    r"\n": "\n", r"\t": "\t", r"\r": "\r", r"\b": "\b", r"\0": "\0", r"\Z": "\x1a",
+    r"\%": r"\%", r"\_": r"\_",
+}  # fmt: skip
 _NUMBERS = ("INT", "DECIMAL", "NUMERIC", "FLOAT", "DOUBLE", "REAL", "BOOL", "YEAR")
 _TEXTS = ("CHAR", "TEXT", "ENUM", "SET", "JSON")
 
@@ -134,13 +139,22 @@ def _default(column: dict[str, Any]) -> str | None:
     """What MySQL gives the rows that are there already: the default, or the type's own zero."""
     given: str | None = column["defaultValueExpression"]
     if given is not None or column["optional"]:
-        return None if given is None or given.upper() == "NULL" else given
+        return None if given is None or given.upper() == "NULL" else _unescaped(given)
     kind = column["typeName"].upper()
     if kind.startswith("ENUM"):
-        return str(column["enumValues"][0])[1:-1]
+        return _unescaped(str(column["enumValues"][0])[1:-1])
     if any(name in kind for name in _NUMBERS):
         return "0"
     return "" if any(name in kind for name in _TEXTS) else None
+
+
+def _unescaped(literal: str) -> str:
+    r"""What MySQL reads between the quotes of a literal, which events hold as it was written.
+
+    >>> _unescaped(r"it''s so\\so")
+    "it's so\\so"
+    """
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[0], found[0][-1]), literal)
 
 
 def _alter(

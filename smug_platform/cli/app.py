@@ -1,0 +1,193 @@
+"""The commands of `smug` and their options, and what is done with errors.
+
+What a person can put right is one line on standard error and exit code 2. Anything else is a bug
+and shows its traceback.
+"""
+
+import os
+import sys
+from typing import Annotated, Optional
+
+import typer
+
+from smug_platform.errors import SmugError
+from smug_platform.settings import load_settings
+
+app = typer.Typer(
+    name="smug",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Every change of sharded MySQL in a lake, a warehouse and dashboards.
+
+    [bold]smug demo[/] shows the whole way once. Step by step it is:
+
+      smug up                      two MySQL shards, Kinesis, capture, in the background
+
+      smug workload --changes 5000 what members do, written to the shards
+
+      smug sync --until-quiet      stream to raw to lake to warehouse to marts
+
+      smug verify                  source = lake = warehouse, row by row
+
+      smug status                  how far each table has come
+
+      smug down                    stop what up has started
+
+    SMUG_ENV names the environment: local (the default), test, staging or prod.""",
+)
+
+_Tables = Annotated[
+    Optional[list[str]],  # noqa: UP045  typer reads this
+    typer.Argument(help="Tables to compare; all when none is given.", show_default=False),
+]
+
+
+@app.command()
+def up() -> None:
+    """Start the local stack in the background: MySQL shards, Kinesis endpoint, capture.
+
+    What already runs is left alone.
+    """
+    from smug_platform.cli.stack import up as run
+
+    run(load_settings())
+
+
+@app.command()
+def down(
+    drain: Annotated[
+        bool, typer.Option(help="Land first what the stream still holds: it is gone afterwards.")
+    ] = True,
+) -> None:
+    """Stop what `smug up` has started. The data stay."""
+    from smug_platform.cli.stack import down as run
+
+    run(load_settings(), drain=drain)
+
+
+@app.command()
+def status() -> None:
+    """Show how far each shard and table has come, and what runs.
+
+    Behind counts what waits: changes that have landed but are not in the lake yet.
+    """
+    from smug_platform.cli.show import show_status
+
+    show_status(load_settings())
+
+
+@app.command()
+def capture() -> None:
+    """Capture all shards in the foreground: binlog to stream, until ctrl-C.
+
+    It goes on where it was stopped, or killed.
+    """
+    from smug_platform.cli.capture import run
+
+    run(load_settings())
+
+
+@app.command()
+def workload(
+    changes: Annotated[int, typer.Option(min=1, help="Stop after so many row changes.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same rows.")] = 1,
+    rate: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=1, help="Row changes a second; as fast as it goes when not given."),
+    ] = None,
+    forever: Annotated[bool, typer.Option("--forever", help="Go on until ctrl-C.")] = False,
+) -> None:
+    """Write what photographers do to the shards: sign-ups, uploads, edits, orders, deletes.
+
+    Examples:
+      smug workload --changes 50000 --seed 7
+
+      smug workload --forever --rate 200
+    """
+    from smug_platform.cli.workload import run
+
+    run(load_settings(), seed=seed, changes=None if forever else changes, rate=rate)
+
+
+@app.command()
+def sync(
+    until_quiet: Annotated[
+        bool, typer.Option("--until-quiet", help="Pass after pass, until nothing is left to do.")
+    ] = False,
+) -> None:
+    """Bring what was captured through: land, merge, load, build. One pass, without the UI."""
+    from smug_platform.cli.sync import run
+
+    run(load_settings(), until_quiet=until_quiet)
+
+
+@app.command()
+def verify(
+    tables: _Tables = None,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds that what the source holds may take to arrive.")
+    ] = 60.0,
+) -> None:
+    """Compare source, lake and warehouse row by row, at a position of each shard.
+
+    Ends in `verified: source = lake = warehouse`, or shows what differs and exits with 1. It may
+    run while the source is written to.
+
+    Examples:
+      smug verify
+
+      smug verify photos accounts --timeout 5
+    """
+    from smug_platform.cli.show import show_verify
+
+    if not show_verify(load_settings(), tables=tables or None, timeout=timeout):
+        raise typer.Exit(1)
+
+
+@app.command()
+def dashboard() -> None:
+    """Write the dashboard page from the bi views: one file that needs no network."""
+    from smug_platform.bi.dashboard import write_dashboard
+
+    typer.echo(write_dashboard(load_settings()))
+
+
+@app.command()
+def demo(
+    changes: Annotated[
+        int, typer.Option(min=1_000, help="Row changes to write, in all.")
+    ] = 200_000,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same rows.")] = 1,
+) -> None:
+    """Show the whole way once, from an empty stack to verified marts and a dashboard page.
+
+    Local data of an earlier demo are removed first. The stack is left running; `smug down`
+    stops it.
+    """
+    from smug_platform.cli.demo import run
+
+    if not run(load_settings(), changes=changes, seed=seed):
+        raise typer.Exit(1)
+
+
+@app.command()
+def dev() -> None:
+    """Start the local stack and the Dagster UI on it; ctrl-C stops the UI, and the stack stays."""
+    from smug_platform.cli.stack import dev as run
+
+    raise typer.Exit(run(load_settings()))
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except SmugError as error:
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:  # what reads us has gone: `smug status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

@@ -1,0 +1,140 @@
+"""`smug capture`: the worker in the foreground, and what it shows."""
+
+import fcntl
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table as Grid
+
+from smug_platform.capture.sink import Published
+from smug_platform.capture.status import Status
+from smug_platform.capture.worker import run_worker
+from smug_platform.cli.console import stop_on_signals
+from smug_platform.errors import SmugError
+from smug_platform.raw.deltas import open_deltas
+from smug_platform.raw.land import stream_positions
+from smug_platform.raw.resources import Lakehouse
+from smug_platform.settings import Settings
+from smug_platform.stream.claims import Claims
+from smug_platform.stream.client import kinesis_client
+from smug_platform.stream.producer import Producer
+from smug_platform.tables.flickr import FLICKR
+
+_LOG_SECONDS = 10.0
+
+
+def run(settings: Settings) -> None:
+    """Capture all shards until ctrl-C or SIGTERM; raises SmugError when that can't go on."""
+    stop = threading.Event()
+    lakehouse = Lakehouse(settings)
+
+    def landed(_shard: str, published: Published) -> bool:
+        positions = stream_positions(open_deltas(lakehouse.catalog))
+        return positions is not None and positions.covers(
+            published.incarnation, published.sequences
+        )
+
+    def sink(stopping: threading.Event) -> Producer:
+        stream = settings.stream
+        return Producer(kinesis_client(stream), stream.name, Claims(settings.claims), stop=stopping)
+
+    show = _Screen() if sys.stdout.isatty() else _Log()
+    with _alone(settings), stop_on_signals(stop), show:
+        run_worker(settings, FLICKR, sink, landed=landed, on_status=show.on_status, stop=stop)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Two workers on the same shards would push each other out; the second one is refused."""
+    path = settings.home / "locks" / "capture-worker"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SmugError(
+                "capture runs already", remedy="see it with `smug status`, stop it with `smug down`"
+            ) from None
+        yield
+
+
+class _Screen:
+    """A live line a shard, for a terminal."""
+
+    def __init__(self) -> None:
+        self._shards: dict[str, Status] = {}
+        self._live = Live(console=Console(), refresh_per_second=4, get_renderable=self._grid)
+
+    def __enter__(self) -> None:
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        self._live.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self._live.stop()
+
+    def on_status(self, status: Status) -> None:
+        self._shards[status.shard] = status
+
+    def _grid(self) -> Grid:
+        grid = Grid.grid(padding=(0, 2))
+        for _, status in sorted(self._shards.items()):
+            grid.add_row(
+                f"[bold]{status.shard}[/]",
+                status.phase,
+                str(status.position or "-"),
+                f"{status.events:,} events",
+                f"{status.rate:,.0f}/s",
+                f"{status.lag:.1f} s behind",
+                f"[dim]{status.note}[/]",
+            )
+        return grid if self._shards else _starting()
+
+
+class _Log:
+    """Plain lines, for a file: at each change of phase, and every ten seconds where it moves."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[str, int, float]] = {}
+
+    def __enter__(self) -> None:
+        logging.basicConfig(
+            level=logging.INFO,
+            stream=sys.stdout,
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        )
+        # The clients of the stream and of the JVM's engine say at INFO what a person can't use.
+        for name in ("botocore", "boto3", "urllib3", "pydbzengine", "pyiceberg"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    def __exit__(self, *_error: object) -> None:
+        logging.shutdown()
+
+    def on_status(self, status: Status) -> None:
+        now = time.monotonic()
+        phase, events, told = self._told.get(status.shard, ("", -1, 0.0))
+        moved = status.events != events and now - told >= _LOG_SECONDS
+        if status.phase == phase and not moved:
+            return
+        self._told[status.shard] = (status.phase, status.events, now)
+        logging.getLogger(__name__).info(
+            "%s %s at %s, %d events, %.0f/s, %.1f s behind %s",
+            status.shard,
+            status.phase,
+            status.position or "-",
+            status.events,
+            status.rate,
+            status.lag,
+            status.note,
+        )
+
+
+def _starting() -> Grid:
+    grid = Grid.grid()
+    grid.add_row("[dim]starting the engines …[/]")
+    return grid

@@ -1,0 +1,137 @@
+"""`smug status` and `smug verify`: tables for people."""
+
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from smug_platform.cli.console import console, grid
+from smug_platform.oracle.differ import Difference
+from smug_platform.reconcile import Comparison, reconcile
+from smug_platform.settings import Settings
+from smug_platform.status import PlatformStatus, platform_status
+from smug_platform.tables.flickr import FLICKR
+
+_WIDTH = 60  # of a value in a table of differences
+
+
+def show_status(settings: Settings) -> None:
+    """Print how far everything has come."""
+    status = platform_status(settings, FLICKR)
+    out = console()
+    for part in (_parts(status), _shards(status), _tables(status)):
+        out.print(part)
+        out.print()
+    due = [name for name, debt in status.debts.items() if debt.due]
+    files = sum(debt.data_files for debt in status.debts.values())
+    entries = sum(status.quarantine.values())
+    wrong = ", ".join(f"{table or 'raw'} {n:,}" for table, n in sorted(status.quarantine.items()))
+    out.print(f"quarantine: {f'[red]{entries:,}[/] ({escape(wrong)})' if entries else 'empty'}")
+    debt = f"due for {', '.join(due)}" if due else "none due"
+    out.print(f"compaction: {files:,} data files in the lake, {debt}")
+    if status.note:
+        out.print(escape(status.note), soft_wrap=True)
+
+
+def _parts(status: PlatformStatus) -> Grid:
+    made = grid("process", "port", "pid", "since")
+    for part in status.parts:
+        since = part.since.strftime("%H:%M:%S") + " UTC" if part.since else "[dim]not running[/]"
+        words = f"  [dim]{escape(part.last_words)}[/]" if part.last_words else ""
+        made.add_row(part.name, _text(part.port), _text(part.pid), since + words)
+    return made
+
+
+def _shards(status: PlatformStatus) -> Grid:
+    made = grid("shard", "source position", "captured position", "capture", "events/s", "lag")
+    for shard in status.shards:
+        made.add_row(
+            shard.name,
+            shard.source or "[red]does not answer[/]",
+            _text(shard.captured),
+            shard.phase if shard.lag is not None else f"[yellow]{shard.phase}[/]",
+            f"{shard.rate:,.0f}",
+            "-" if shard.lag is None else f"{shard.lag:.1f} s",
+        )
+    return made
+
+
+def _tables(status: PlatformStatus) -> Grid:
+    made = grid("shard", "table", "position", "raw", "lake", "warehouse", "behind", left=2)
+    for number, row in enumerate(sorted(status.tables, key=lambda row: row.shard)):
+        made.add_row(
+            row.shard,
+            row.table,
+            _text(row.position),
+            f"{row.raw:,}",
+            _number(row.lake),
+            _number(row.warehouse),
+            _number(status.behind.get(row.table, 0)),
+            end_section=number + 1 == len(status.tables) // max(len(status.shards), 1),
+        )
+    return made
+
+
+def show_verify(settings: Settings, *, tables: list[str] | None, timeout: float) -> bool:
+    """Reconcile, print what was compared and what differs; whether all is equal."""
+    out = console()
+    with out.status("reading the source") as spinner:
+        found = reconcile(
+            settings,
+            FLICKR,
+            tables=tables,
+            timeout=timeout,
+            progress=lambda c: spinner.update(f"compared {c.table} of {c.shard}"),
+        )
+    out.print(comparisons(found))
+    wrong = [comparison for comparison in found if not comparison.equal]
+    if not wrong:
+        out.print("\nverified: source = lake = warehouse", style="green")
+        return True
+    out.print()
+    out.print(differences(wrong), soft_wrap=True)
+    total = sum(comparison.different for comparison in wrong)
+    names = ", ".join(dict.fromkeys(comparison.table for comparison in wrong))
+    out.print(f"\nnot verified: {total:,} rows differ, in {names}", style="red")
+    return False
+
+
+def comparisons(found: list[Comparison]) -> Grid:
+    """What was compared, a row a table and shard."""
+    made = grid(
+        "table", "shard", "position", "rows", "changed since", "different", "seconds", left=2
+    )
+    for one in found:
+        made.add_row(
+            one.table,
+            one.shard,
+            str(one.position),
+            f"{one.rows:,}",
+            f"{one.late:,}",
+            f"{one.different:,}" if one.equal else f"[red]{one.different:,}[/]",
+            f"{one.seconds:.2f}",
+        )
+    return made
+
+
+def differences(wrong: list[Comparison]) -> Grid:
+    """What differs, a row a value."""
+    made = grid("table", "shard", "key", "column", "source", "lake", "warehouse", left=7)
+    for one in wrong:
+        for difference in one.differences:
+            made.add_row(one.table, one.shard, *_cells(difference))
+    return made
+
+
+def _cells(difference: Difference) -> list[str]:
+    texts = (
+        difference.key, difference.column, difference.source, difference.lake,
+        difference.warehouse,
+    )  # fmt: skip
+    return [escape(t if len(t) <= _WIDTH else t[: _WIDTH - 1] + "…") for t in texts]
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"

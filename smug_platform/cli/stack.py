@@ -1,0 +1,104 @@
+"""`smug up`, `smug down` and `smug dev`: the local stack, and the Dagster UI on it."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from smug_platform.errors import SmugError
+from smug_platform.local import stack
+from smug_platform.local.processes import port_holder
+from smug_platform.settings import PROJECT, Settings
+from smug_platform.tables.flickr import FLICKR
+
+
+def up(settings: Settings) -> None:
+    """Start what is not running, and say what was started."""
+    said: list[str] = []
+
+    def progress(line: str) -> None:
+        said.append(line)
+        typer.echo(line)
+
+    stack.up(settings, FLICKR, progress=progress)
+    if not said:
+        typer.echo("everything runs already")
+
+
+def down(settings: Settings, *, drain: bool) -> None:
+    """Stop what `up` started; first land what the stream holds, for it lives in memory."""
+    said: list[str] = []
+
+    def progress(line: str) -> None:
+        said.append(line)
+        typer.echo(line)
+
+    stack.down(settings, drain=(lambda: _land(settings)) if drain else None, progress=progress)
+    if not said:
+        typer.echo("nothing was running")
+
+
+def _land(settings: Settings) -> None:
+    from smug_platform.sync import Platform
+
+    landed = sum(one.deltas for one in Platform(settings, FLICKR).land())
+    if landed:
+        typer.echo(f"{landed:,} deltas landed that the stream still held")
+
+
+def dev(settings: Settings) -> int:
+    """Start the stack and `dagster dev` on it, in the foreground; its exit code.
+
+    Ctrl-C reaches Dagster from the terminal, and it ends in its own order.
+    """
+    from smug_platform.dagster_home import prepare_dagster_home
+
+    with dev_lock(settings):
+        if holder := port_holder(settings.ui_port):
+            raise SmugError(
+                f"Dagster UI: port {settings.ui_port} is in use by {holder}",
+                remedy="stop that, or set SMUG_UI_PORT to a free port",
+            )
+        up(settings)
+        environ = {
+            **os.environ,
+            **stack.settings_environ(settings),
+            "DAGSTER_HOME": str(prepare_dagster_home(settings)),
+            "DBT_TARGET": settings.dbt_target,
+            "DO_NOT_TRACK": "1",
+        }
+        argv = [
+            str(Path(sys.executable).with_name("dagster")), "dev",
+            "-w", str(PROJECT / "workspace.yaml"), "-p", str(settings.ui_port),
+        ]  # fmt: skip
+        typer.echo(f"Dagster UI: http://127.0.0.1:{settings.ui_port} (ctrl-C ends it)")
+        with subprocess.Popen(argv, cwd=PROJECT, env=environ) as process:
+            while True:
+                try:
+                    code = process.wait()
+                    break
+                except KeyboardInterrupt:
+                    continue
+    typer.echo("the stack runs on: `smug down` stops it")
+    return max(code, 0)
+
+
+@contextmanager
+def dev_lock(settings: Settings) -> Iterator[None]:
+    """Held by what lands and merges for long: `smug dev` and `smug demo` exclude each other."""
+    path = settings.home / "locks" / "dev"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SmugError(
+                f"`smug dev` or `smug demo` runs on {settings.home}",
+                remedy="end it first, with ctrl-C",
+            ) from None
+        yield

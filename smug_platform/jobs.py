@@ -1,0 +1,102 @@
+"""The jobs, and when they run.
+
+`live` is what the sensor asks for: some tables and what follows them. `drain` is the same work in
+one run that stays up, micro-batch after micro-batch. By the hour everything is touched once
+(`sweep`) and compared with the source (`reconciliation`); by night dbt's columns are read and what
+has become many small files is made one.
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from smug_platform.drain import drain_stream
+from smug_platform.lake.compact import compact, debt
+from smug_platform.lake.target import Target
+from smug_platform.raw.resources import Lakehouse
+from smug_platform.settings import Settings
+from smug_platform.warehouse.model_assets import COLUMNS_TAG
+
+Job = dg.JobDefinition | UnresolvedAssetJobDefinition
+LIVE, DRAIN = "live", "drain"
+MAX_SECONDS = 900
+"""A live run that takes longer is ended; the next one goes on where it stopped."""
+
+
+def jobs(slow: Sequence[dg.AssetChecksDefinition], targets: Sequence[Target]) -> list[Job]:
+    """All jobs. slow: the checks that are no part of a change's way."""
+    slow_checks = dg.AssetSelection.checks(*slow)
+    way = dg.AssetSelection.all() - slow_checks
+    limit = {"dagster/max_runtime": str(MAX_SECONDS)}
+    return [
+        dg.define_asset_job(
+            LIVE,
+            selection=way,
+            tags=limit,
+            description="Everything that is behind, from the stream to the marts.",
+        ),
+        dg.define_asset_job(
+            "nightly",
+            selection=way,
+            tags={COLUMNS_TAG: "1"},
+            description="Everything, with the columns of each model and what they are made of.",
+        ),
+        dg.define_asset_job(
+            "reconciliation",
+            selection=slow_checks,
+            description="Source against lake against warehouse, and the lake's compaction debt.",
+        ),
+        compaction_job(targets),
+        drain_job(),
+    ]
+
+
+def compaction_job(targets: Sequence[Target]) -> dg.JobDefinition:
+    """Makes one file of the many of each table that is due."""
+
+    @dg.op(name="compact", pool="lake")
+    def compact_due(context: dg.OpExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> None:
+        for target in targets:
+            owed = debt(lakehouse.catalog, target)
+            if owed.due and compact(lakehouse.catalog, target):
+                context.log.info(f"lake.{target.name}: {owed.data_files} files became one")
+
+    @dg.job(name="compaction", description="Many small files of a lake table become one.")
+    def compaction() -> None:
+        compact_due()
+
+    return compaction
+
+
+def drain_job() -> dg.JobDefinition:
+    """Micro-batch after micro-batch in one run, until the stream is quiet."""
+
+    @dg.job(
+        name=DRAIN,
+        description="Lands and merges micro-batch after micro-batch until the stream is quiet.",
+        tags={"dagster/max_runtime": str(MAX_SECONDS)},
+    )
+    def drain() -> None:
+        drain_stream()
+
+    return drain
+
+
+def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+    """When the jobs run that no arrival asks for; stopped where tests run."""
+    status = (
+        dg.DefaultScheduleStatus.STOPPED
+        if settings.env == "test"
+        else dg.DefaultScheduleStatus.RUNNING
+    )
+    times = {
+        "sweep": (LIVE, "7 * * * *"),
+        "reconciliation_hourly": ("reconciliation", "37 * * * *"),
+        "nightly_build": ("nightly", "20 2 * * *"),
+        "compaction_hourly": ("compaction", "52 * * * *"),
+    }
+    return [
+        dg.ScheduleDefinition(name=name, job_name=job, cron_schedule=cron, default_status=status)
+        for name, (job, cron) in times.items()
+    ]

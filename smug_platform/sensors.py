@@ -1,0 +1,200 @@
+"""The sensors: one that sees what is behind and asks for it, one that tells of failures.
+
+Kinesis can't call anybody, and the daemon ticks no oftener than every 5 s. So a tick stays up and
+polls: it waits for a run in flight to end, then for arrivals, and asks the moment there is
+something to ask for. There is no run key: what a dropped run left behind is asked for again.
+"""
+
+import json
+import time
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from smug_platform.behind import Asked, Behind, Plan, arriving, behind, has_arrivals, plan
+from smug_platform.bi.assets import PAGE
+from smug_platform.jobs import DRAIN, LIVE, MAX_SECONDS
+from smug_platform.lake.checks import lake_key
+from smug_platform.raw.assets import DELTAS
+from smug_platform.raw.resources import Lakehouse
+from smug_platform.settings import Settings
+from smug_platform.stream.resources import Stream
+from smug_platform.sync import Platform
+from smug_platform.tables.table import Source
+from smug_platform.warehouse.assets import replica_key
+from smug_platform.warehouse.builds import to_build, versions
+from smug_platform.warehouse.connect import connect
+from smug_platform.warehouse.model_assets import model_graph, node_key
+
+LONG_POLL_SECONDS = 4.5
+_POLL_SECONDS = 0.25
+_QUIET_SECONDS = 600  # a quiet stream is looked at by a run this often: freshness needs a sign
+_PAGE_SECONDS = 60  # the dashboard page is written anew at most this often
+_UNDER_WAY = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """Both sensors; stopped where tests run."""
+    is_test = settings.env == "test"
+    status = dg.DefaultSensorStatus.STOPPED if is_test else dg.DefaultSensorStatus.RUNNING
+    return [_arrivals(settings, status), _failures(status)]
+
+
+def _arrivals(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    """Asks for a live run, or a drain run where the settings say so, when something is behind."""
+
+    @dg.sensor(
+        name="kinesis_arrivals",
+        job_name=DRAIN if settings.drain else LIVE,
+        minimum_interval_seconds=1,
+        default_status=status,
+        description="Asks for what is behind: stream, raw, lake, warehouse and marts.",
+    )
+    def kinesis_arrivals(
+        context: dg.SensorEvaluationContext,
+        settings: dg.ResourceParam[Settings],
+        source: dg.ResourceParam[Source],
+        stream: dg.ResourceParam[Stream],
+        lakehouse: dg.ResourceParam[Lakehouse],
+    ) -> dg.SensorResult | dg.SkipReason:
+        return tick(context, Platform(settings, source, stream=stream, lakehouse=lakehouse))
+
+    return kinesis_arrivals
+
+
+def tick(
+    context: dg.SensorEvaluationContext, platform: Platform, *, patience: float = LONG_POLL_SECONDS
+) -> dg.SensorResult | dg.SkipReason:
+    """One look, of at most about `patience` seconds."""
+    until = time.monotonic() + patience
+    while run := _in_flight(context.instance):
+        if time.monotonic() > until:
+            return dg.SkipReason(f"run {run} is under way")
+        time.sleep(_POLL_SECONDS)
+    waiting = behind(platform)
+    asked = Asked.from_json(context.cursor)
+    quiet = _seconds_since_landing(context.instance) > _QUIET_SECONDS
+    arrived = has_arrivals(platform)
+    while not arrived and not quiet and not any(_plans(waiting, asked, [], False)):
+        if time.monotonic() > until:
+            return dg.SkipReason(_why_not(waiting))
+        time.sleep(_POLL_SECONDS)
+        arrived = has_arrivals(platform)
+    tables = arriving(platform) if arrived else frozenset()
+    arrivals = [target.name for target in platform.targets if target.table.name in tables]
+    plans = _plans(waiting, asked, arrivals, arrived or quiet)
+    asked = asked.after(waiting.items, _items(waiting, plans), time.time())
+    requests = list(_requests(context, platform.settings, plans))
+    return dg.SensorResult(run_requests=requests, cursor=asked.to_json())
+
+
+def _plans(waiting: Behind, asked: Asked, arrivals: list[str], land: bool) -> tuple[Plan, Plan]:
+    return plan(waiting, asked, arrivals=arrivals, land=land, now=time.time())
+
+
+def _items(waiting: Behind, plans: tuple[Plan, Plan]) -> list[str]:
+    """Those of the waiting items that the plans ask for."""
+    wanted = {
+        f"{stage}:{table}"
+        for each in plans
+        for stage in ("merge", "load", "build")
+        for table in getattr(each, stage)
+    }
+    return sorted(wanted & waiting.items.keys())
+
+
+def _requests(
+    context: dg.SensorEvaluationContext, settings: Settings, plans: tuple[Plan, Plan]
+) -> Iterator[dg.RunRequest]:
+    if settings.drain:
+        if any(plans):
+            yield dg.RunRequest()
+        return
+    for each in filter(None, plans):
+        yield _live_request(context, settings, each)
+
+
+def _live_request(
+    context: dg.SensorEvaluationContext, settings: Settings, wanted: Plan
+) -> dg.RunRequest:
+    assert context.repository_def is not None
+    graph = context.repository_def.asset_graph
+    keys = {
+        *([DELTAS] if wanted.land else []),
+        *(lake_key(table) for table in wanted.merge),
+        *(replica_key(table) for table in wanted.load),
+        *_models(settings, wanted.build),
+        *([PAGE] if wanted.build and _page_is_due(settings) else []),
+    } & graph.materializable_asset_keys
+    # Each check costs an event or three; those of the models are for the hourly sweep.
+    merges = {key for key in keys if key == DELTAS or key.path[0] == "lake"}
+    live = context.repository_def.get_job(LIVE).asset_layer.asset_graph
+    checks = [check for check in live.asset_check_keys if check.asset_key in merges]
+    return dg.RunRequest(asset_selection=sorted(keys), asset_check_keys=sorted(checks))
+
+
+def _models(settings: Settings, tables: Collection[str]) -> list[dg.AssetKey]:
+    """The models that these replicas put behind."""
+    if not tables:
+        return []
+    dbt = model_graph(settings)
+    known = {}
+    if settings.warehouse_path.exists():
+        with connect(settings, read_only=True) as connection:
+            known = versions(connection)
+    return [node_key(dbt, one) for one in to_build(dbt, tables, known)]
+
+
+def _in_flight(instance: dg.DagsterInstance) -> str | None:
+    """A run of the live or drain job that is under way; one that hangs does not count."""
+    since = datetime.now(UTC) - timedelta(seconds=MAX_SECONDS)
+    for job in (LIVE, DRAIN):
+        filters = dg.RunsFilter(job_name=job, statuses=_UNDER_WAY, updated_after=since)
+        for record in instance.get_run_records(filters, limit=1):
+            return record.dagster_run.run_id[:8]
+    return None
+
+
+def _seconds_since_landing(instance: dg.DagsterInstance) -> float:
+    event = instance.get_latest_materialization_event(DELTAS)
+    return time.time() - event.timestamp if event else float("inf")
+
+
+def _page_is_due(settings: Settings) -> bool:
+    page = settings.home / "dashboard" / "index.html"
+    return not page.exists() or time.time() - page.stat().st_mtime > _PAGE_SECONDS
+
+
+def _why_not(waiting: Behind) -> str:
+    stuck = ", ".join(sorted(waiting.items))
+    return waiting.note or (f"tried in vain, waiting: {stuck}" if stuck else "nothing is behind")
+
+
+def _failures(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    """Tells of each run that failed: an error in the log, and a line in `alerts.jsonl`."""
+
+    @dg.run_failure_sensor(name="failures", default_status=status, minimum_interval_seconds=5)
+    def failures(context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]) -> None:
+        run, message = context.dagster_run, context.failure_event.message or ""
+        context.log.error(f"run {run.run_id} of {run.job_name} failed: {message}")
+        alert = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "run_id": run.run_id,
+            "job": run.job_name,
+            "message": message,
+            "steps": {
+                event.step_key: event.step_failure_data.error_display_string
+                for event in context.get_step_failure_events()
+            },
+        }
+        settings.home.mkdir(parents=True, exist_ok=True)
+        with (settings.home / "alerts.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(alert) + "\n")
+
+    return failures

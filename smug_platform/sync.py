@@ -1,0 +1,236 @@
+"""One pass over the whole way: land, merge, load, build. No orchestrator is needed for it.
+
+Whatever a stage finds to do it computes from the positions that the stages before and after it
+have committed, so a pass that was killed anywhere is simply followed by another. A table that
+fails stands still; the others go on.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from smug_platform.errors import SmugError
+from smug_platform.lake.merge import Merged, merge, pending
+from smug_platform.lake.target import Target, targets
+from smug_platform.raw.backlog import BATCHES, land_backlog
+from smug_platform.raw.land import Landed
+from smug_platform.raw.resources import Lakehouse
+from smug_platform.settings import Settings
+from smug_platform.stream.resources import Stream
+from smug_platform.tables.table import Source
+from smug_platform.warehouse.builds import rebuild, to_build, unbuilt, versions
+from smug_platform.warehouse.connect import connect
+from smug_platform.warehouse.dbt import DbtResult, NodeResult, prepare_manifest
+from smug_platform.warehouse.load import Loaded
+from smug_platform.warehouse.models import read_graph
+from smug_platform.warehouse.refresh import refresh, unloaded
+
+Progress = Callable[[Landed | Merged | Loaded | NodeResult], None]
+_Result = TypeVar("_Result", Landed, Merged, Loaded)
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What one pass did, stage by stage, and what it cost.
+
+    built: None when there was nothing to build. problems: what kept a table from going on.
+    seconds: by stage: land, merge, load, build.
+    """
+
+    landed: tuple[Landed, ...] = ()
+    merged: tuple[Merged, ...] = ()
+    loaded: tuple[Loaded, ...] = ()
+    built: DbtResult | None = None
+    problems: tuple[SmugError, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def moved(self) -> bool:
+        """Whether anything was committed anywhere."""
+        landed = any(landed.deltas or landed.quarantined for landed in self.landed)
+        merged = any(merged.commits for merged in self.merged)
+        return landed or merged or bool(self.loaded) or self.built is not None
+
+    def __add__(self, other: "Synced") -> "Synced":
+        return Synced(
+            self.landed + other.landed,
+            self.merged + other.merged,
+            self.loaded + other.loaded,
+            other.built or self.built,
+            self.problems + other.problems,
+            self.seconds | other.seconds,
+        )
+
+    def require_success(self) -> None:
+        """Raises the first problem, when there was one."""
+        if self.problems:
+            raise self.problems[0]
+
+
+class Platform:
+    """The way from the stream to the marts in one environment.
+
+    stream, lakehouse: the edges; those of the settings unless given.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: Source,
+        *,
+        stream: Stream | None = None,
+        lakehouse: Lakehouse | None = None,
+    ) -> None:
+        self.settings = settings
+        self.targets = targets(source)
+        self.stream = stream or Stream(settings)
+        self.lakehouse = lakehouse or Lakehouse(settings)
+
+    def land(self, *, batches: int = BATCHES) -> Iterator[Landed]:
+        """Land what the stream holds, to its tip or for so many micro-batches."""
+        return land_backlog(self.lakehouse.catalog, self.stream.reader, batches=batches)
+
+    def unmerged(self) -> tuple[Target, ...]:
+        """The lake tables that landed deltas wait for."""
+        waiting = pending(self.lakehouse.catalog, self.targets)
+        return tuple(target for target in self.targets if target.name in waiting)
+
+    def merge(self, target: Target) -> Merged:
+        """Merge what has landed for one lake table."""
+        return merge(self.lakehouse.catalog, target)
+
+    def load(self) -> "Iterator[Loaded | SmugError]":
+        """Load what changed in the lake since the warehouse's snapshots; a table's problem is
+        yielded in its place.
+        """
+        catalog = self.lakehouse.catalog
+        with connect(self.settings) as connection:
+            behind = unloaded(catalog, connection, self.targets)
+            for target in self.targets:
+                if target.name in behind:
+                    try:
+                        loaded = refresh(catalog, connection, target)
+                    except SmugError as problem:
+                        yield problem
+                    else:
+                        if loaded:
+                            yield loaded
+
+    def build(self, *, on_node: Callable[[NodeResult], None] | None = None) -> DbtResult | None:
+        """Build the models that what was loaded since their last build has put behind."""
+        with connect(self.settings) as connection:
+            tables, known = unbuilt(connection), versions(connection)
+        if not tables:
+            return None
+        graph = read_graph(prepare_manifest(self.settings))
+        chosen = sorted(graph.models[one].name for one in to_build(graph, tables, known))
+        return rebuild(self.settings, select=chosen, on_node=on_node)
+
+
+def sync(
+    platform: Platform, *, batches: int = BATCHES, progress: Progress = lambda _: None
+) -> Synced:
+    """One pass over the whole way: `ingest`, then `publish`.
+
+    batches: micro-batches to land at most. progress: is called with each stage's results as they
+    come. Raises StreamError, LakeError or WarehouseError when a whole stage can't run; what
+    concerns one table is among the result's problems.
+    """
+    first = ingest(platform, batches=batches, progress=progress)
+    return first + publish(platform, progress=progress)
+
+
+def ingest(
+    platform: Platform, *, batches: int = BATCHES, progress: Progress = lambda _: None
+) -> Synced:
+    """The first half of a pass: from the stream to the lake."""
+    clock = _Clock()
+    problems: list[SmugError] = []
+    landed = [_tell(progress, each) for each in platform.land(batches=batches)]
+    clock.lap("land")
+    merged = []
+    for target in platform.unmerged():
+        try:
+            merged.append(_tell(progress, platform.merge(target)))
+        except SmugError as problem:
+            problems.append(problem)
+    clock.lap("merge")
+    return Synced(tuple(landed), tuple(merged), problems=tuple(problems), seconds=clock.seconds)
+
+
+def publish(platform: Platform, *, progress: Progress = lambda _: None) -> Synced:
+    """The second half: from the lake to the marts. Nothing where the warehouse is not DuckDB."""
+    if platform.settings.warehouse != "duckdb":
+        return Synced()
+    clock = _Clock()
+    problems: list[SmugError] = []
+    loaded = []
+    for each in platform.load():
+        if isinstance(each, SmugError):
+            problems.append(each)
+        else:
+            loaded.append(_tell(progress, each))
+    clock.lap("load")
+    built = platform.build(on_node=progress)
+    problems += _failures(built)
+    clock.lap("build")
+    return Synced((), (), tuple(loaded), built, tuple(problems), clock.seconds)
+
+
+def drain(platform: Platform, *, idle: float, most: float, pause: float = 0.25) -> Iterator[Synced]:
+    """Both halves side by side, again and again, until nothing has come for `idle` seconds.
+
+    A change so waits for no build on its way to the lake. Ends after `most` seconds in any case,
+    and with the first problem, for only a new run may try again. Yields each half pass that moved
+    something, as it ends.
+    """
+    started = last = time.monotonic()
+    over, dirty = False, True
+    halves: dict[str, Future[Synced]] = {}
+    with ThreadPoolExecutor(2, thread_name_prefix="drain") as pool:
+        while halves or dirty or not over:
+            if not over and "ingest" not in halves:
+                halves["ingest"] = pool.submit(ingest, platform, batches=1)
+            if dirty and "publish" not in halves:
+                halves["publish"], dirty = pool.submit(publish, platform), False
+            wait(halves.values(), return_when=FIRST_COMPLETED)
+            for name in [name for name, half in halves.items() if half.done()]:
+                synced = halves.pop(name).result()
+                if synced.moved or synced.problems:
+                    yield synced
+                if name == "ingest" and synced.moved:
+                    last, dirty = time.monotonic(), True
+                over = over or bool(synced.problems)
+            now = time.monotonic()
+            over = over or now - last >= idle or now - started >= most
+            if now - last > pause:
+                time.sleep(pause)
+
+
+def _failures(built: DbtResult | None) -> list[SmugError]:
+    try:
+        if built:
+            built.require_success()
+    except SmugError as problem:
+        return [problem]
+    return []
+
+
+def _tell(progress: Progress, result: _Result) -> _Result:
+    progress(result)
+    return result
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """The stage took from the last lap until now."""
+        now = time.perf_counter()
+        self.seconds[stage], self._last = now - self._last, now

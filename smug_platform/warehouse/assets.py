@@ -1,0 +1,97 @@
+"""The warehouse's replicas in Dagster, one asset a lake table.
+
+The loader writes to DuckDB. Where the warehouse is Redshift it is not registered: the replicas are
+external assets there, so that the graph still leads from the lake to the models.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from smug_platform.lake.checks import lake_key
+from smug_platform.lake.target import Target
+from smug_platform.policies import RETRY, Problems
+from smug_platform.raw.metadata import lag_seconds, without_nothing
+from smug_platform.raw.resources import Lakehouse
+from smug_platform.settings import Settings
+from smug_platform.warehouse.connect import connect
+from smug_platform.warehouse.load import Load, Loaded, loads
+from smug_platform.warehouse.refresh import refresh
+
+
+def replica_key(name: str) -> dg.AssetKey:
+    """The asset of a replica, which is also that of dbt's source."""
+    return dg.AssetKey(["warehouse", name])
+
+
+def warehouse_assets(
+    settings: Settings, targets: Sequence[Target]
+) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]:
+    """One asset a replica."""
+    specs = [_spec(settings, target) for target in targets]
+    return [_loader(specs, targets)] if settings.warehouse == "duckdb" else specs
+
+
+def _loader(specs: Sequence[dg.AssetSpec], targets: Sequence[Target]) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="warehouse", specs=specs, can_subset=True, pool="duckdb", retry_policy=RETRY
+    )
+    def warehouse(
+        context: dg.AssetExecutionContext,
+        settings: dg.ResourceParam[Settings],
+        lakehouse: dg.ResourceParam[Lakehouse],
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        problems = Problems()
+        with problems.of("warehouse"), connect(settings) as connection:
+            for target in targets:
+                if replica_key(target.name) not in context.selected_asset_keys:
+                    continue
+                with problems.of(target.name):
+                    loaded = refresh(lakehouse.catalog, connection, target)
+                    held = {load.table: load for load in loads(connection)}
+                    rows = connection.execute(_count(target)).fetchall() if held else [(0,)]
+                    yield dg.MaterializeResult(
+                        asset_key=replica_key(target.name),
+                        metadata=load_metadata(loaded, held.get(target.name), rows[0][0]),
+                        data_version=_version(held.get(target.name)),
+                    )
+        problems.tell()
+
+    return warehouse
+
+
+def load_metadata(loaded: Loaded | None, held: Load | None, rows: int) -> dict[str, Any]:
+    """What a person wants to know of a load. loaded: None when the replica was up to date."""
+    return without_nothing(
+        {
+            "dagster/row_count": rows,
+            "rows_in": loaded.rows if loaded else 0,
+            "replaced": loaded.replaced if loaded else 0,
+            "full": loaded.full if loaded else False,
+            "lag_seconds": lag_seconds(held.committed_at) if loaded and held else None,
+            "snapshot_id": str(held.snapshot_id) if held else None,
+        }
+    )
+
+
+def _count(target: Target) -> str:
+    return f'select count(*) from warehouse."{target.name}"'
+
+
+def _version(held: Load | None) -> dg.DataVersion:
+    return dg.DataVersion(str(held.snapshot_id) if held else "none")
+
+
+def _spec(settings: Settings, target: Target) -> dg.AssetSpec:
+    grain = f"One row a row of lake.{target.name}, tombstones included."
+    return dg.AssetSpec(
+        replica_key(target.name),
+        deps=[lake_key(target.name)],
+        group_name="warehouse",
+        kinds={settings.warehouse},
+        owners=[target.table.owner],
+        tags={"layer": "warehouse", "domain": target.table.domain},
+        description=grain,
+        metadata={"dagster/table_name": f"warehouse.{target.name}"},
+    )

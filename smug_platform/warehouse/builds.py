@@ -1,0 +1,135 @@
+"""What dbt has built, recorded in the warehouse itself.
+
+Of each replica the lake snapshot that its models were built of, and of each model the version of
+its SQL. What is behind follows from the two: a table is built anew when a replica that it is made
+of was loaded since, a view only when its SQL changed, for it shows new data by itself. A crash
+after a load and before a build so heals.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+
+from smug_platform.settings import Settings
+from smug_platform.warehouse.connect import connect
+from smug_platform.warehouse.dbt import DbtResult, NodeResult, build, prepare_manifest
+from smug_platform.warehouse.load import loaded
+from smug_platform.warehouse.models import Graph, read_graph
+
+_CREATE = """
+create schema if not exists warehouse;
+create table if not exists warehouse._builds (
+    table_name varchar primary key, snapshot_id bigint not null, built_at timestamptz not null
+);
+create table if not exists warehouse._models (
+    unique_id varchar primary key, version varchar not null, built_at timestamptz not null
+);
+"""
+
+
+def built(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """The snapshot of each replica that its models were built of; empty before the first build."""
+    return dict(_rows(connection, "_builds", "table_name, snapshot_id"))
+
+
+def versions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The version of each model's SQL that was built last, by unique id."""
+    return dict(_rows(connection, "_models", "unique_id, version"))
+
+
+def built_at(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """When a model was built last; None before the first build."""
+    times = _rows(connection, "_models", "'', epoch(max(built_at))")
+    return datetime.fromtimestamp(times[0][1], UTC) if times and times[0][1] else None
+
+
+def unbuilt(connection: duckdb.DuckDBPyConnection) -> dict[str, int | None]:
+    """The replicas whose models are behind, with the snapshot that those were built of."""
+    done = built(connection)
+    return {
+        table: done.get(table)
+        for table, snapshot in loaded(connection).items()
+        if done.get(table) != snapshot
+    }
+
+
+def to_build(graph: Graph, tables: Iterable[str], known: Mapping[str, str]) -> frozenset[str]:
+    """The unique ids of the models to build when these replicas have changed.
+
+    known: the versions that are built. Those are the tables made of the replicas, and whatever was
+    never built as it is now.
+    """
+    touched = graph.downstream(tables)
+    return frozenset(
+        model.unique_id
+        for model in graph.models.values()
+        if known.get(model.unique_id) != model.checksum
+        or (model.unique_id in touched and model.materialized != "view")
+    )
+
+
+def rebuild(
+    settings: Settings,
+    *,
+    select: Sequence[str] | None = None,
+    arguments: Sequence[str] = (),
+    on_node: Callable[[NodeResult], None] | None = None,
+) -> DbtResult:
+    """`dbt build`, and the record of what it brought up to date.
+
+    select, arguments: as `dbt.build` takes them; everything when select is None. A node's failure
+    is in the result. Raises WarehouseError when dbt can't run at all.
+    """
+    graph = read_graph(prepare_manifest(settings))
+    if settings.warehouse != "duckdb":
+        return build(settings, select=select, arguments=arguments, on_node=on_node)
+    with connect(settings) as connection:
+        before = loaded(connection)
+    result = build(settings, select=select, arguments=arguments, on_node=on_node)
+    succeeded = frozenset(n.unique_id for n in result.nodes if n.status == "success")
+    with connect(settings) as connection:
+        record(connection, graph, succeeded & graph.models.keys(), before)
+    return result
+
+
+def record(
+    connection: duckdb.DuckDBPyConnection,
+    graph: Graph,
+    succeeded: frozenset[str],
+    snapshots: Mapping[str, int],
+) -> None:
+    """Record the models that were built, and the replicas that nothing is behind of any more.
+
+    snapshots: what the replicas held when the build began.
+    """
+    connection.execute(_CREATE)
+    made = [[unique_id, graph.models[unique_id].checksum] for unique_id in sorted(succeeded)]
+    _put(connection, "_models", made)
+    known = versions(connection)
+    done = [
+        [table, snapshot]
+        for table, snapshot in sorted(snapshots.items())
+        if to_build(graph, [table], known) & graph.downstream([table]) <= succeeded
+    ]
+    _put(connection, "_builds", done)
+
+
+def _put(
+    connection: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Sequence[object]]
+) -> None:
+    if rows:
+        connection.executemany(
+            f"insert or replace into warehouse.{name} values (?, ?, current_timestamp)", rows
+        )
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, name: str, columns: str) -> list[tuple[str, Any]]:
+    known = connection.execute(
+        "select count(*) from duckdb_tables() where schema_name = 'warehouse' and table_name = ?",
+        [name],
+    ).fetchall()
+    if not known[0][0]:
+        return []
+    return connection.execute(f"select {columns} from warehouse.{name}").fetchall()

@@ -1,0 +1,89 @@
+"""What is worth knowing of built models beyond dbt's own results, read after the build."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import duckdb
+
+from smug_platform.settings import Settings
+from smug_platform.warehouse.connect import connect
+from smug_platform.warehouse.dbt import DbtResult, target_path
+from smug_platform.warehouse.load import loads
+from smug_platform.warehouse.models import Graph, Model
+
+
+@dataclass(frozen=True)
+class Details:
+    """Of one model.
+
+    rows: None where counting would run a view; committed_at: of the newest change in the replicas
+    that the model is made of; columns: types by name; lineage: (unique id, column) pairs by column.
+    """
+
+    rows: int | None = None
+    committed_at: datetime | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    lineage: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+
+def details(
+    settings: Settings, graph: Graph, result: DbtResult, *, columns: bool = False
+) -> dict[str, Details]:
+    """Details of the models that the build made, by unique id; none where it is not DuckDB.
+
+    columns: also their columns and lineage.
+    """
+    if settings.warehouse != "duckdb":
+        return {}
+    made = [
+        graph.models[node.unique_id]
+        for node in result.nodes
+        if node.status == "success" and node.unique_id in graph.models
+    ]
+    with connect(settings) as connection:
+        newest = {load.table: load.committed_at for load in loads(connection)}
+        found = {
+            model.unique_id: Details(
+                _rows(connection, model) if columns or model.materialized == "table" else None,
+                _newest(graph, model, newest),
+            )
+            for model in made
+        }
+        return _with_columns(settings, graph, connection, made, found) if columns else found
+
+
+def _with_columns(
+    settings: Settings,
+    graph: Graph,
+    connection: duckdb.DuckDBPyConnection,
+    made: Iterable[Model],
+    found: Mapping[str, Details],
+) -> dict[str, Details]:
+    from smug_platform.warehouse.lineage import column_lineage, relation_columns
+
+    relations = relation_columns(connection)
+    compiled = target_path(settings) / "compiled"
+    return {
+        model.unique_id: Details(
+            found[model.unique_id].rows,
+            found[model.unique_id].committed_at,
+            relations.get(f"{model.layer}.{model.name}", {}),
+            column_lineage(graph, model, compiled, relations, dialect="duckdb"),
+        )
+        for model in made
+    }
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
+    rows = connection.execute(f"select count(*) from {model.relation}").fetchall()
+    return int(rows[0][0])
+
+
+def _newest(graph: Graph, model: Model, newest: Mapping[str, datetime | None]) -> datetime | None:
+    times = [
+        at
+        for table, at in newest.items()
+        if at is not None and model.unique_id in graph.downstream([table])
+    ]
+    return max(times, default=None)

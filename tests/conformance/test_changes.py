@@ -1,0 +1,134 @@
+"""Every table of the corpus: at each stage the source, the lake and the warehouse are equal."""
+
+from collections.abc import Iterable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from pyiceberg.expressions import EqualTo
+
+from smug_platform.raw import deltas as raw
+from tests.conformance.cases import Case
+from tests.conformance.change_cases import CHANGE_CASES
+from tests.conformance.corpus import CASES, STAGES, WRITTEN_DURING_SNAPSHOT, Corpus
+from tests.conformance.oracle import Row, tally
+from tests.conformance.type_cases import ZERO_DATES, ZERO_DATES_NOT_NULL
+
+# What becomes of a zero date is a rule of its own; test_types states it.
+_ZERO_DATES = (ZERO_DATES.name, ZERO_DATES_NOT_NULL.name)
+_EQUAL = [case for case in CASES if case.table not in _ZERO_DATES]
+_STATED = [case for case in CHANGE_CASES if case.rows is not None]
+
+
+def _params(cases: Iterable[Case]) -> list[Any]:
+    return [
+        pytest.param(
+            case, id=case.id, marks=[pytest.mark.xfail(reason=case.xfail)] if case.xfail else []
+        )
+        for case in cases
+    ]
+
+
+@pytest.mark.parametrize("case", _params(_EQUAL))
+def test_source_lake_and_warehouse_are_equal(corpus: Corpus, case: Case) -> None:
+    for stage in STAGES:
+        found = corpus.table(case.table, stage)
+        for shard, source in found.source.items():
+            names = list(source[0]) if source else ["_shard"]
+            assert tally(found.lake.live(shard), names) == tally(source, names), (stage, shard)
+            assert tally(found.warehouse.live(shard), names) == tally(source, names), (stage, shard)
+
+
+@pytest.mark.parametrize("case", _params(_STATED))
+def test_rows_at_the_end(corpus: Corpus, case: Case) -> None:
+    found = corpus.table(case.table)
+    names = list(found.source["shard_0"][0])
+    expected = tally([dict(zip(names, row, strict=True)) for row in case.rows or ()], names)
+    for rows in (
+        found.source["shard_0"],
+        found.lake.live("shard_0"),
+        found.warehouse.live("shard_0"),
+    ):
+        assert tally(rows, names) == expected
+
+
+def test_C10_an_instant_is_what_the_servers_zone_makes_of_it(corpus: Corpus) -> None:
+    found = corpus.table("c10")
+    for copy in (found.lake, found.warehouse):
+        assert len(copy.rows) == 18
+        for row in copy.rows:
+            assert row["v"] == row["wall"].replace(tzinfo=ZoneInfo(row["zone"])), row
+
+
+def test_F01_the_old_keys_are_kept_as_deleted(corpus: Corpus) -> None:
+    gone = {row["id"] for row in corpus.table("f01").lake.rows if row["_deleted"]}
+    assert gone == {2, 3, 4}
+
+
+def test_G02_rows_without_events_read_the_default(corpus: Corpus) -> None:
+    found = corpus.table("g02", "stream")
+    for copy in (found.lake, found.warehouse):
+        assert {row["id"]: row["five"] for row in copy.live("shard_0")} == {1: 5, 2: 5, 3: 5, 4: 6}
+
+
+@pytest.mark.parametrize(
+    ("table", "before", "after"),
+    [
+        pytest.param("g06_rename", "v", "title", id="G06-rename"),
+        pytest.param("g06_change", "v", "title", id="G06-change"),
+        pytest.param("g06_case", "v", "V", id="G06-case"),
+    ],
+)
+def test_a_renamed_column_goes_on_under_its_field_id(
+    corpus: Corpus, table: str, before: str, after: str
+) -> None:
+    first, last = corpus.table(table, "snapshot").lake, corpus.table(table).lake
+    assert last.ids[after] == first.ids[before]
+    assert before not in last.ids
+
+
+def test_G15_history_keeps_what_truncate_took(corpus: Corpus) -> None:
+    for copy in (corpus.table("g15_history").lake, corpus.table("g15_history").warehouse):
+        assert {(r["id"], r["v"]) for r in copy.rows if r["_shard"] == "shard_0"} >= {
+            (1, "a"), (2, "b"), (3, "c"), (4, "d"), (1, "a2"), (1, "after"), (9, "later"),
+        }  # fmt: skip
+
+
+def test_J03_the_binlog_was_rotated_where_text_order_fails(corpus: Corpus) -> None:
+    rows = _deltas(corpus, "j03")
+    assert {row["binlog_file"] for row in rows if row["shard"] == "shard_0"} >= {99, 100}
+    assert {row["binlog_file"] for row in rows if row["shard"] == "shard_1"} >= {999999, 1000000}
+    assert {row["v"] for row in corpus.table("j03").lake.rows} == {"last"}
+
+
+def test_J12_replay_from_the_start_of_the_stream_changes_nothing(corpus: Corpus) -> None:
+    deltas = raw.open_deltas(corpus.stack.platform.lakehouse.catalog).scan()
+    assert deltas.count() == 2 * corpus.replayed
+    for case in CASES:
+        before, after = corpus.table(case.table, "restart"), corpus.table(case.table)
+        assert after.lake.rows, case.id
+        assert before.lake == after.lake, case.id
+        assert before.warehouse == after.warehouse, case.id
+
+
+def test_K01_there_were_writes_during_the_read_view(corpus: Corpus) -> None:
+    for table in WRITTEN_DURING_SNAPSHOT:
+        rows = _deltas(corpus, table)
+        read = [row["captured_at"] for row in rows if row["op"] == "r"]
+        written = [row for row in rows if row["op"] in {"c", "u", "d"}]
+        assert len(read) > 1000
+        assert sum(row["committed_at"] < max(read) for row in written) > 10
+
+
+def test_O03_the_other_shard_reads_null_until_it_has_the_column(corpus: Corpus) -> None:
+    between = corpus.table("o03", "stream")
+    for copy in (between.lake, between.warehouse):
+        assert {row["id"]: row["extra"] for row in copy.live("shard_1")} == {101: None, 102: None}
+        assert {row["id"]: row["extra"] for row in copy.live("shard_0")} == {1: None, 2: "first"}
+    last = {row["id"]: row["extra"] for row in corpus.table("o03").lake.live("shard_1")}
+    assert last == {101: None, 102: None, 103: None, 104: "second"}
+
+
+def _deltas(corpus: Corpus, table: str) -> list[Row]:
+    deltas = raw.open_deltas(corpus.stack.platform.lakehouse.catalog)
+    return deltas.scan(row_filter=EqualTo("table_name", table)).to_arrow().to_pylist()

@@ -1,0 +1,114 @@
+"""What the capture tests share: a sink that keeps what it gets, and a worker beside the test."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from smug_platform.capture.change import Change
+from smug_platform.capture.position import Position, file_number
+from smug_platform.capture.sink import Landed, nothing_landed
+from smug_platform.capture.status import Status
+from smug_platform.capture.worker import run_worker
+from smug_platform.settings import Settings
+from smug_platform.tables.table import Source
+
+PATIENCE = 90.0
+
+
+@dataclass
+class Kept:
+    """A sink in memory: every change with its epoch, in the order in which it came."""
+
+    incarnation: str = "first"
+    changes: list[tuple[int, Change]] = field(default_factory=list)
+    fail: Callable[[Sequence[Change]], None] = lambda _changes: None
+
+    def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
+        del shard
+        self.fail(changes)
+        self.changes += [(epoch, change) for change in changes]
+
+    def tips(self, shard: str) -> Mapping[str, str]:
+        del shard
+        return {"shardId-0": str(len(self.changes))}
+
+    def close(self) -> None:
+        pass
+
+    def rows(self, table: str, *, since: int = 0) -> list[dict[str, Any]]:
+        """The values of a table's changes after the first `since` changes of all."""
+        return [
+            orjson.loads(change.value)
+            for _, change in self.changes[since:]
+            if change.topic.endswith(f".{table}")
+        ]
+
+    def ids(self, table: str, *, since: int = 0) -> set[int]:
+        return {row["after"]["id"] for row in self.rows(table, since=since) if row["after"]}
+
+    def positions(self, *, since: int = 0) -> list[Position]:
+        return [position(epoch, change) for epoch, change in self.changes[since:]]
+
+
+def position(epoch: int, change: Change) -> Position:
+    source = orjson.loads(change.value)["source"]
+    return Position(epoch, file_number(source["file"]), source["pos"], source["row"] or 0)
+
+
+@dataclass
+class Worker:
+    """A worker that runs beside the test."""
+
+    statuses: list[Status] = field(default_factory=list)
+    failure: BaseException | None = None
+
+    @property
+    def notes(self) -> str:
+        return " / ".join(dict.fromkeys(s.note for s in self.statuses if s.note))
+
+    def wait(self, what: Callable[[], bool]) -> None:
+        """Until something is true; fails when the worker does, or after a while."""
+        until = time.monotonic() + PATIENCE
+        while not what():
+            if self.failure is not None:
+                raise self.failure
+            assert time.monotonic() < until, f"waited in vain; notes: {self.notes}"
+            time.sleep(0.05)
+
+    def wait_streaming(self) -> None:
+        self.wait(lambda: bool(self.statuses) and self.statuses[-1].phase == "streaming")
+
+
+@contextmanager
+def capturing(
+    settings: Settings, source: Source, sink: Any, *, landed: Landed = nothing_landed
+) -> Iterator[Worker]:
+    """Capture all shards of the settings into a sink until the block ends."""
+    stop, worker = threading.Event(), Worker()
+
+    def run() -> None:
+        try:
+            run_worker(
+                settings,
+                source,
+                lambda _stop: sink,
+                landed=landed,
+                on_status=worker.statuses.append,
+                stop=stop,
+            )
+        except BaseException as error:  # noqa: BLE001  the test raises it
+            worker.failure = error
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive(), "capture did not stop"
