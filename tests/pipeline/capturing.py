@@ -17,7 +17,7 @@ from smug_platform.capture.worker import run_worker
 from smug_platform.settings import Settings
 from smug_platform.tables.table import Source
 
-PATIENCE = 90.0
+PATIENCE = 120.0
 
 
 @dataclass
