@@ -152,7 +152,12 @@ def arriving(platform: Platform) -> frozenset[str]:
 
 
 def plan(
-    waiting: Behind, asked: Asked, *, arrivals: Collection[str], land: bool, now: float
+    waiting: Behind,
+    asked: Asked,
+    *,
+    now: float,
+    arrivals: Collection[str] = (),
+    land: bool = False,
 ) -> tuple[Plan, Plan]:
     """What to ask for: what is new, and apart from it what is tried again.
 

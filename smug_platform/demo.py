@@ -1,13 +1,12 @@
 """The whole way once, on an empty local stack: what `smug demo` does, without how it looks.
 
 A quarter of the changes is written before capture begins, so that the initial snapshot has
-something to read. The rest is written while capture runs and passes over raw, lake and warehouse run beside.
-What ends a stage is a position that was reached, never a time that has passed.
+something to read. The rest is written while capture runs, and beside it passes over raw, lake and
+warehouse. What ends a stage is a position that was reached, never a time that has passed.
 """
 
 import shutil
 import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from smug_platform.capture.position import file_number
 from smug_platform.capture.status import load_status
 from smug_platform.errors import SmugError
 from smug_platform.local import stack
-from smug_platform.local.workload import WorkloadResult, run_workload
+from smug_platform.local.writing import writing
 from smug_platform.oracle.arrival import Cut, Stage, capture_states, uncaptured, unlanded
 from smug_platform.raw.deltas import open_deltas
 from smug_platform.reconcile import Comparison, reconcile
@@ -114,7 +113,8 @@ class _Demo:
             reset(self._settings, self._watcher.say)
             stack.up(self._settings, self._source, progress=self._watcher.say, capture=False)
         with self._timed("write"):
-            self._write(round(self._changes * _BASE_SHARE), self._seed, evolve=False)
+            for _ in self._write(round(self._changes * _BASE_SHARE), self._seed, evolve=False):
+                pass
         with self._timed("capture"):
             stack.up(self._settings, self._source, progress=self._watcher.say)
             self._await_snapshot()
@@ -136,16 +136,13 @@ class _Demo:
         yield
         self._outcome.seconds[stage] = time.perf_counter() - began
 
-    def _write(self, changes: int, seed: int, *, evolve: bool) -> WorkloadResult:
+    def _write(self, changes: int, seed: int, *, evolve: bool) -> Iterator[None]:
+        """Write changes; yields while that goes on."""
         before = self._outcome.written
-
-        def progress(rows: int) -> None:
+        for rows in writing(self._settings, changes=changes, seed=seed, evolve=evolve):
             self._outcome.written = before + rows
             self._watcher.count("written", before + rows, max(self._changes, before + rows))
-
-        return run_workload(
-            self._settings.shards, seed=seed, changes=changes, evolve=evolve, progress=progress
-        )
+            yield
 
     def _await_snapshot(self) -> None:
         """Follow the initial snapshot until every shard streams from its binlog."""
@@ -169,21 +166,9 @@ class _Demo:
     def _write_and_follow(self) -> None:
         """Write the rest; beside it, pass after pass over what has been captured so far."""
         began = time.perf_counter()
-        failures: list[BaseException] = []
-
-        def write() -> None:
-            try:
-                self._write(self._changes - self._outcome.written, self._seed + 1, evolve=True)
-            except BaseException as error:  # noqa: BLE001  raised below, by the thread that waits
-                failures.append(error)
-
-        writer = threading.Thread(target=write, name="workload", daemon=True)
-        writer.start()
-        while writer.is_alive():
-            if not self._pass(live=True):
-                writer.join(0.2)
-        if failures:
-            raise failures[0]
+        left = self._changes - self._outcome.written
+        for _ in self._write(left, self._seed + 1, evolve=True):
+            self._pass(live=True)
         self._watcher.done("written")
         self._outcome.seconds["write"] += time.perf_counter() - began
 

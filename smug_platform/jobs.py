@@ -6,36 +6,46 @@ one run that stays up, micro-batch after micro-batch. By the hour everything is 
 has become many small files is made one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from smug_platform.drain import drain_stream
 from smug_platform.lake.compact import compact, debt
-from smug_platform.lake.target import Target
+from smug_platform.lake.target import Target, targets
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
+from smug_platform.tables.table import Source
 from smug_platform.warehouse.model_assets import COLUMNS_TAG
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 LIVE, DRAIN = "live", "drain"
 MAX_SECONDS = 900
 """A live run that takes longer is ended; the next one goes on where it stopped."""
+_LIMIT = {"dagster/max_runtime": str(MAX_SECONDS)}
 
 
-def jobs(slow: Sequence[dg.AssetChecksDefinition], targets: Sequence[Target]) -> list[Job]:
-    """All jobs. slow: the checks that are no part of a change's way."""
+def jobs(
+    slow: Sequence[dg.AssetChecksDefinition],
+    source: Source,
+    resources: Mapping[str, object],
+) -> list[Job]:
+    """All jobs, those first that arrivals may start.
+
+    slow: the checks that are no part of a change's way. resources: for the drain job, because a
+    sensor is made anew, with a warning, when a job that it names gets them only later.
+    """
     slow_checks = dg.AssetSelection.checks(*slow)
     way = dg.AssetSelection.all() - slow_checks
-    limit = {"dagster/max_runtime": str(MAX_SECONDS)}
     return [
         dg.define_asset_job(
             LIVE,
             selection=way,
-            tags=limit,
-            description="Everything that is behind, from the stream to the marts.",
+            tags=_LIMIT,
+            description="What is behind, from the stream to the marts.",
         ),
+        drain_job(resources),
         dg.define_asset_job(
             "nightly",
             selection=way,
@@ -47,8 +57,7 @@ def jobs(slow: Sequence[dg.AssetChecksDefinition], targets: Sequence[Target]) ->
             selection=slow_checks,
             description="Source against lake against warehouse, and the lake's compaction debt.",
         ),
-        compaction_job(targets),
-        drain_job(),
+        compaction_job(targets(source)),
     ]
 
 
@@ -69,13 +78,17 @@ def compaction_job(targets: Sequence[Target]) -> dg.JobDefinition:
     return compaction
 
 
-def drain_job() -> dg.JobDefinition:
+def drain_job(resources: Mapping[str, object]) -> dg.JobDefinition:
     """Micro-batch after micro-batch in one run, until the stream is quiet."""
+    given = {
+        name: dg.ResourceDefinition.hardcoded_resource(each) for name, each in resources.items()
+    }
 
     @dg.job(
         name=DRAIN,
         description="Lands and merges micro-batch after micro-batch until the stream is quiet.",
-        tags={"dagster/max_runtime": str(MAX_SECONDS)},
+        tags=_LIMIT,
+        resource_defs=given,
     )
     def drain() -> None:
         drain_stream()

@@ -7,14 +7,14 @@ something to ask for. There is no run key: what a dropped run left behind is ask
 
 import json
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from smug_platform.behind import Asked, Behind, Plan, arriving, behind, has_arrivals, plan
+from smug_platform.behind import STAGES, Asked, Behind, Plan, arriving, behind, has_arrivals, plan
 from smug_platform.bi.assets import PAGE
-from smug_platform.jobs import DRAIN, LIVE, MAX_SECONDS
+from smug_platform.jobs import DRAIN, LIVE, MAX_SECONDS, Job
 from smug_platform.lake.checks import lake_key
 from smug_platform.raw.assets import DELTAS
 from smug_platform.raw.resources import Lakehouse
@@ -30,7 +30,7 @@ from smug_platform.warehouse.model_assets import model_graph, node_key
 LONG_POLL_SECONDS = 4.5
 _POLL_SECONDS = 0.25
 _QUIET_SECONDS = 600  # a quiet stream is looked at by a run this often: freshness needs a sign
-_PAGE_SECONDS = 60  # the dashboard page is written anew at most this often
+_RUSH_SECONDS = 30  # arrivals so soon after a run: one that stays up serves them better
 _UNDER_WAY = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
@@ -39,22 +39,23 @@ _UNDER_WAY = [
 ]
 
 
-def sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Both sensors; stopped where tests run."""
+def sensors(settings: Settings, jobs: Sequence[Job]) -> list[dg.SensorDefinition]:
+    """Both sensors; stopped where tests run. jobs: those that arrivals may start."""
     is_test = settings.env == "test"
     status = dg.DefaultSensorStatus.STOPPED if is_test else dg.DefaultSensorStatus.RUNNING
-    return [_arrivals(settings, status), _failures(status)]
+    return [_arrivals(status, jobs), _failures(status)]
 
 
-def _arrivals(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
-    """Asks for a live run, or a drain run where the settings say so, when something is behind."""
-
+def _arrivals(status: dg.DefaultSensorStatus, jobs: Sequence[Job]) -> dg.SensorDefinition:
     @dg.sensor(
         name="kinesis_arrivals",
-        job_name=DRAIN if settings.drain else LIVE,
+        jobs=jobs,
         minimum_interval_seconds=1,
         default_status=status,
-        description="Asks for what is behind: stream, raw, lake, warehouse and marts.",
+        description=(
+            "Asks for what is behind, from the stream to the dashboard page: a live run of just "
+            "that, or a drain run while changes keep coming."
+        ),
     )
     def kinesis_arrivals(
         context: dg.SensorEvaluationContext,
@@ -77,47 +78,33 @@ def tick(
         if time.monotonic() > until:
             return dg.SkipReason(f"run {run} is under way")
         time.sleep(_POLL_SECONDS)
-    waiting = behind(platform)
-    asked = Asked.from_json(context.cursor)
+    waiting, asked = behind(platform), Asked.from_json(context.cursor)
     quiet = _seconds_since_landing(context.instance) > _QUIET_SECONDS
     arrived = has_arrivals(platform)
-    while not arrived and not quiet and not any(_plans(waiting, asked, [], False)):
+    while not (arrived or quiet or any(plan(waiting, asked, now=time.time()))):
         if time.monotonic() > until:
             return dg.SkipReason(_why_not(waiting))
         time.sleep(_POLL_SECONDS)
         arrived = has_arrivals(platform)
     tables = arriving(platform) if arrived else frozenset()
     arrivals = [target.name for target in platform.targets if target.table.name in tables]
-    plans = _plans(waiting, asked, arrivals, arrived or quiet)
+    land = arrived or quiet
+    plans = plan(waiting, asked, arrivals=arrivals, land=land, now=time.time())
+    if arrived and _is_for_drain(context.instance, platform.settings, waiting, asked):
+        requests = [dg.RunRequest(job_name=DRAIN)]
+    else:
+        requests = [_live_request(context, platform.settings, each) for each in plans if each]
     asked = asked.after(waiting.items, _items(waiting, plans), time.time())
-    requests = list(_requests(context, platform.settings, plans))
     return dg.SensorResult(run_requests=requests, cursor=asked.to_json())
-
-
-def _plans(waiting: Behind, asked: Asked, arrivals: list[str], land: bool) -> tuple[Plan, Plan]:
-    return plan(waiting, asked, arrivals=arrivals, land=land, now=time.time())
 
 
 def _items(waiting: Behind, plans: tuple[Plan, Plan]) -> list[str]:
     """Those of the waiting items that the plans ask for."""
     wanted = {
-        f"{stage}:{table}"
-        for each in plans
-        for stage in ("merge", "load", "build")
-        for table in getattr(each, stage)
+        f"{stage}:{table}" for each in plans for stage in STAGES for table in getattr(each, stage)
     }
-    return sorted(wanted & waiting.items.keys())
-
-
-def _requests(
-    context: dg.SensorEvaluationContext, settings: Settings, plans: tuple[Plan, Plan]
-) -> Iterator[dg.RunRequest]:
-    if settings.drain:
-        if any(plans):
-            yield dg.RunRequest()
-        return
-    for each in filter(None, plans):
-        yield _live_request(context, settings, each)
+    pages = {f"page:{name}" for name in waiting.page if any(each.page for each in plans)}
+    return sorted(wanted & waiting.items.keys() | pages)
 
 
 def _live_request(
@@ -130,13 +117,15 @@ def _live_request(
         *(lake_key(table) for table in wanted.merge),
         *(replica_key(table) for table in wanted.load),
         *_models(settings, wanted.build),
-        *([PAGE] if wanted.build and _page_is_due(settings) else []),
+        *([PAGE] if wanted.page else []),
     } & graph.materializable_asset_keys
-    # Each check costs an event or three; those of the models are for the hourly sweep.
+    # A check costs three events of 20 ms and more; those of the models are for the hourly sweep.
     merges = {key for key in keys if key == DELTAS or key.path[0] == "lake"}
     live = context.repository_def.get_job(LIVE).asset_layer.asset_graph
     checks = [check for check in live.asset_check_keys if check.asset_key in merges]
-    return dg.RunRequest(asset_selection=sorted(keys), asset_check_keys=sorted(checks))
+    return dg.RunRequest(
+        job_name=LIVE, asset_selection=sorted(keys), asset_check_keys=sorted(checks)
+    )
 
 
 def _models(settings: Settings, tables: Collection[str]) -> list[dg.AssetKey]:
@@ -161,14 +150,23 @@ def _in_flight(instance: dg.DagsterInstance) -> str | None:
     return None
 
 
+def _is_for_drain(
+    instance: dg.DagsterInstance, settings: Settings, waiting: Behind, asked: Asked
+) -> bool:
+    """Whether to drain: by setting, or because changes keep coming.
+
+    Not while a table is stuck: only a live run can leave one aside.
+    """
+    if waiting.items.keys() - asked.fresh(waiting.items):
+        return False
+    since = datetime.now(UTC) - timedelta(seconds=_RUSH_SECONDS)
+    recent = [dg.RunsFilter(job_name=job, updated_after=since) for job in (LIVE, DRAIN)]
+    return settings.drain or any(instance.get_run_records(each, limit=1) for each in recent)
+
+
 def _seconds_since_landing(instance: dg.DagsterInstance) -> float:
     event = instance.get_latest_materialization_event(DELTAS)
     return time.time() - event.timestamp if event else float("inf")
-
-
-def _page_is_due(settings: Settings) -> bool:
-    page = settings.home / "dashboard" / "index.html"
-    return not page.exists() or time.time() - page.stat().st_mtime > _PAGE_SECONDS
 
 
 def _why_not(waiting: Behind) -> str:
@@ -177,24 +175,32 @@ def _why_not(waiting: Behind) -> str:
 
 
 def _failures(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
-    """Tells of each run that failed: an error in the log, and a line in `alerts.jsonl`."""
-
-    @dg.run_failure_sensor(name="failures", default_status=status, minimum_interval_seconds=5)
+    @dg.run_failure_sensor(
+        name="failures",
+        default_status=status,
+        minimum_interval_seconds=5,
+        description="Tells of each run that failed: an error in the log, a line in alerts.jsonl.",
+    )
     def failures(context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]) -> None:
         run, message = context.dagster_run, context.failure_event.message or ""
         context.log.error(f"run {run.run_id} of {run.job_name} failed: {message}")
+        failed = [event for event in context.get_step_failure_events() if event.step_key]
         alert = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "run_id": run.run_id,
             "job": run.job_name,
             "message": message,
-            "steps": {
-                event.step_key: event.step_failure_data.error_display_string
-                for event in context.get_step_failure_events()
-            },
+            "steps": {event.step_key: _reason(event) for event in failed},
         }
         settings.home.mkdir(parents=True, exist_ok=True)
         with (settings.home / "alerts.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(alert) + "\n")
 
     return failures
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    """The one line of a failed step."""
+    failure = event.step_failure_data
+    described = failure.user_failure_data and failure.user_failure_data.description
+    return described or failure.error_display_string.strip().splitlines()[0]

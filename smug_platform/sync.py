@@ -20,7 +20,7 @@ from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
 from smug_platform.stream.resources import Stream
 from smug_platform.tables.table import Source
-from smug_platform.warehouse.builds import rebuild, to_build, unbuilt, versions
+from smug_platform.warehouse.builds import WITHOUT_TESTS, rebuild, to_build, unbuilt, versions
 from smug_platform.warehouse.connect import connect
 from smug_platform.warehouse.dbt import DbtResult, NodeResult, prepare_manifest
 from smug_platform.warehouse.load import Loaded
@@ -118,15 +118,21 @@ class Platform:
                         if loaded:
                             yield loaded
 
-    def build(self, *, on_node: Callable[[NodeResult], None] | None = None) -> DbtResult | None:
-        """Build the models that what was loaded since their last build has put behind."""
+    def build(
+        self, *, tests: bool = True, on_node: Callable[[NodeResult], None] | None = None
+    ) -> DbtResult | None:
+        """Build the models that what was loaded since their last build has put behind.
+
+        tests: also run the data tests of those.
+        """
         with connect(self.settings) as connection:
             tables, known = unbuilt(connection), versions(connection)
         if not tables:
             return None
         graph = read_graph(prepare_manifest(self.settings))
         chosen = sorted(graph.models[one].name for one in to_build(graph, tables, known))
-        return rebuild(self.settings, select=chosen, on_node=on_node)
+        arguments = () if tests else WITHOUT_TESTS
+        return rebuild(self.settings, select=chosen, arguments=arguments, on_node=on_node)
 
 
 def sync(
@@ -160,8 +166,13 @@ def ingest(
     return Synced(tuple(landed), tuple(merged), problems=tuple(problems), seconds=clock.seconds)
 
 
-def publish(platform: Platform, *, progress: Progress = lambda _: None) -> Synced:
-    """The second half: from the lake to the marts. Nothing where the warehouse is not DuckDB."""
+def publish(
+    platform: Platform, *, tests: bool = True, progress: Progress = lambda _: None
+) -> Synced:
+    """The second half: from the lake to the marts. Nothing where the warehouse is not DuckDB.
+
+    tests: also run dbt's data tests of what is built.
+    """
     if platform.settings.warehouse != "duckdb":
         return Synced()
     clock = _Clock()
@@ -173,7 +184,7 @@ def publish(platform: Platform, *, progress: Progress = lambda _: None) -> Synce
         else:
             loaded.append(_tell(progress, each))
     clock.lap("load")
-    built = platform.build(on_node=progress)
+    built = platform.build(tests=tests, on_node=progress)
     problems += _failures(built)
     clock.lap("build")
     return Synced((), (), tuple(loaded), built, tuple(problems), clock.seconds)
@@ -194,7 +205,7 @@ def drain(platform: Platform, *, idle: float, most: float, pause: float = 0.25) 
             if not over and "ingest" not in halves:
                 halves["ingest"] = pool.submit(ingest, platform, batches=1)
             if dirty and "publish" not in halves:
-                halves["publish"], dirty = pool.submit(publish, platform), False
+                halves["publish"], dirty = pool.submit(publish, platform, tests=False), False
             wait(halves.values(), return_when=FIRST_COMPLETED)
             for name in [name for name, half in halves.items() if half.done()]:
                 synced = halves.pop(name).result()

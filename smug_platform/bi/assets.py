@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from smug_platform.policies import told
+from smug_platform.policies import told, turn
 from smug_platform.settings import Settings
 from smug_platform.warehouse.model_assets import node_key
 from smug_platform.warehouse.models import Exposure, Graph
@@ -20,7 +20,7 @@ def bi_assets(settings: Settings, graph: Graph) -> Sequence[dg.AssetsDefinition 
 
 
 def _page(spec: dg.AssetSpec) -> dg.AssetsDefinition:
-    @dg.multi_asset(name="dashboard_page", specs=[spec], pool="duckdb")
+    @dg.multi_asset(name="dashboard_page", specs=[spec], pool="duckdb", op_tags=turn(5))
     def dashboard_page(
         settings: dg.ResourceParam[Settings],
     ) -> Iterator[dg.MaterializeResult[None]]:

@@ -1,7 +1,6 @@
 """`smug up`, `smug down` and `smug dev`: the local stack, and the Dagster UI on it."""
 
 import fcntl
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import typer
 
 from smug_platform.errors import SmugError
 from smug_platform.local import stack
-from smug_platform.local.processes import port_holder
+from smug_platform.local.processes import child_environ, port_holder
 from smug_platform.settings import PROJECT, Settings
 from smug_platform.tables.flickr import FLICKR
 
@@ -66,7 +65,6 @@ def dev(settings: Settings) -> int:
             )
         up(settings)
         environ = {
-            **os.environ,
             **stack.settings_environ(settings),
             "DAGSTER_HOME": str(prepare_dagster_home(settings)),
             "DBT_TARGET": settings.dbt_target,
@@ -77,7 +75,7 @@ def dev(settings: Settings) -> int:
             "-w", str(PROJECT / "workspace.yaml"), "-p", str(settings.ui_port),
         ]  # fmt: skip
         typer.echo(f"Dagster UI: http://127.0.0.1:{settings.ui_port} (ctrl-C ends it)")
-        with subprocess.Popen(argv, cwd=PROJECT, env=environ) as process:
+        with subprocess.Popen(argv, cwd=PROJECT, env=child_environ(environ)) as process:
             while True:
                 try:
                     code = process.wait()

@@ -9,7 +9,7 @@ from pyiceberg.catalog import Catalog
 from smug_platform.lake.checks import lake_key, merge_check_specs, merge_checks, stuck
 from smug_platform.lake.merge import Merged, merge, merged_sequence, name_of
 from smug_platform.lake.target import Target
-from smug_platform.policies import FRESH_TABLE, RETRY, Problems
+from smug_platform.policies import FRESH_TABLE, RETRY, Problems, turn
 from smug_platform.raw.assets import DELTAS
 from smug_platform.raw.deltas import open_deltas
 from smug_platform.raw.metadata import lag_seconds, table_metadata, without_nothing
@@ -25,6 +25,7 @@ def lake_assets(targets: Sequence[Target]) -> dg.AssetsDefinition:
         check_specs=merge_check_specs(targets),
         can_subset=True,
         pool="lake",
+        op_tags=turn(2),
         retry_policy=RETRY,
     )
     def lake(

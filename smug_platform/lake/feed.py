@@ -91,7 +91,7 @@ def _changed(table: Iceberg, target: Target, later: list[Snapshot]) -> pa.Table:
     schema = table.schema().as_arrow()
     parts = []
     for number, snapshot in enumerate(later):
-        if snapshot.summary is None or snapshot.summary.additional_properties[KIND] != "merge":
+        if snapshot.summary is None or snapshot.summary.additional_properties.get(KIND) != "merge":
             continue
         for manifest in snapshot.manifests(table.io):
             if manifest.added_snapshot_id != snapshot.snapshot_id:

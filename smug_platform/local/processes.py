@@ -98,7 +98,7 @@ def spawn(
     pid = os.posix_spawn(
         argv[0],
         list(argv),
-        {**os.environ, **(env or {})},
+        child_environ(env or {}),
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(log), writing, 0o600),
@@ -107,6 +107,11 @@ def spawn(
         setsid=True,
     )
     return Process(name, pid, psutil.Process(pid).create_time(), port, str(log))
+
+
+def child_environ(added: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment, handed on as it is, with these variables."""
+    return {**os.environ, **added}
 
 
 def last_line(log: Path) -> str:

@@ -156,7 +156,7 @@ def last_merges(catalog: Catalog, targets: Iterable[Target]) -> dict[str, int]:
 
 def _is_merge(summary: object) -> bool:
     properties = getattr(summary, "additional_properties", {})
-    return bool(properties.get(KIND, "merge") == "merge")
+    return bool(properties.get(KIND) == "merge")
 
 
 def _place(state: State) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pyiceberg.table import Table as Iceberg
 
-from smug_platform.policies import FRESH_RAW, PLATFORM, RETRY, told
+from smug_platform.policies import FRESH_RAW, PLATFORM, RETRY, told, turn
 from smug_platform.raw.backlog import land_backlog
 from smug_platform.raw.checks import SPECS, landing_checks
 from smug_platform.raw.deltas import open_deltas, sequence
@@ -28,6 +28,7 @@ DELTAS = dg.AssetKey(["raw", "deltas"])
     owners=[PLATFORM],
     tags={"layer": "raw"},
     pool="raw_deltas",
+    op_tags=turn(1),
     retry_policy=RETRY,
     freshness_policy=FRESH_RAW,
     check_specs=SPECS,

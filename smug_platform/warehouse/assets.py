@@ -11,7 +11,7 @@ import dagster as dg
 
 from smug_platform.lake.checks import lake_key
 from smug_platform.lake.target import Target
-from smug_platform.policies import RETRY, Problems
+from smug_platform.policies import RETRY, Problems, turn
 from smug_platform.raw.metadata import lag_seconds, without_nothing
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
@@ -35,7 +35,12 @@ def warehouse_assets(
 
 def _loader(specs: Sequence[dg.AssetSpec], targets: Sequence[Target]) -> dg.AssetsDefinition:
     @dg.multi_asset(
-        name="warehouse", specs=specs, can_subset=True, pool="duckdb", retry_policy=RETRY
+        name="warehouse",
+        specs=specs,
+        can_subset=True,
+        pool="duckdb",
+        op_tags=turn(3),
+        retry_policy=RETRY,
     )
     def warehouse(
         context: dg.AssetExecutionContext,

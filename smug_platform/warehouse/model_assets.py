@@ -3,16 +3,16 @@
 dbt runs in the step's own process: another interpreter and another parse would take 6 s.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
-from smug_platform.policies import FRESH_TABLE, RETRY, told
+from smug_platform.policies import FRESH_TABLE, RETRY, told, turn
 from smug_platform.raw.metadata import lag_seconds, without_nothing
 from smug_platform.settings import Settings
 from smug_platform.warehouse.assets import replica_key
-from smug_platform.warehouse.builds import rebuild
+from smug_platform.warehouse.builds import WITHOUT_TESTS, rebuild
 from smug_platform.warehouse.dbt import DbtResult, NodeResult, prepare_manifest
 from smug_platform.warehouse.details import Details, details
 from smug_platform.warehouse.models import Graph, Model, ModelTest, read_graph
@@ -45,6 +45,7 @@ def model_assets(settings: Settings, graph: Graph) -> dg.AssetsDefinition:
         check_specs=[_check_spec(graph, test) for test in graph.tests],
         can_subset=True,
         pool="duckdb" if settings.warehouse == "duckdb" else "redshift",
+        op_tags=turn(4),
         retry_policy=RETRY,
     )
     def dbt(
@@ -57,11 +58,10 @@ def model_assets(settings: Settings, graph: Graph) -> dg.AssetsDefinition:
             result = rebuild(
                 settings,
                 select=None if everything else [*chosen, *checks],
-                # Tests that are not asked for run all the same, but are not reported one by one.
-                arguments=("--indirect-selection", "empty") if checks and not everything else (),
+                arguments=() if everything else WITHOUT_TESTS,
             )
             more = details(settings, graph, result, columns=COLUMNS_TAG in context.run.tags)
-        yield from _results(graph, result, more, context.selected_asset_check_keys)
+        yield from _results(graph, result, more)
         with told():
             result.require_success()
 
@@ -69,10 +69,7 @@ def model_assets(settings: Settings, graph: Graph) -> dg.AssetsDefinition:
 
 
 def _results(
-    graph: Graph,
-    result: DbtResult,
-    more: Mapping[str, Details],
-    asked: Collection[dg.AssetCheckKey],
+    graph: Graph, result: DbtResult, more: Mapping[str, Details]
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     tests = {test.unique_id: test for test in graph.tests}
     for node in result.nodes:
@@ -82,9 +79,7 @@ def _results(
                 metadata=model_metadata(graph, node, more.get(node.unique_id, Details())),
             )
         elif node.unique_id in tests and node.status != "skipped":
-            test = tests[node.unique_id]
-            if _check_key(graph, test) in asked:
-                yield _check_result(graph, test, node)
+            yield _check_result(graph, tests[node.unique_id], node)
 
 
 def model_metadata(graph: Graph, node: NodeResult, more: Details) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from smug_platform.tables.table import KeyScope, Table
 
 PATHS = ("snapshot", "stream", "added", "restart")
+SIMPLE = "id INT UNSIGNED PRIMARY KEY, v VARCHAR(40)"
 _FIRST_ID = {"snapshot": 100, "stream": 200, "added": 300, "restart": 400}
 
 Statements = tuple[str, ...]

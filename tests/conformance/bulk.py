@@ -1,0 +1,82 @@
+"""Two tables that are filled in bulk, and a capture of them as a process that can be killed."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from smug_platform.capture.state import State, load_state
+from smug_platform.settings import Settings, load_settings
+from smug_platform.tables.table import Source, Table
+from tests.conformance.stack import PATIENCE, Stack
+
+_ROOT = Path(__file__).parents[2]
+SOURCE = Source(
+    database="flickr_bulk",
+    tables=tuple(
+        Table(name=name, domain="cases", owner="team:tests") for name in ("lefts", "rights")
+    ),
+)
+TABLES = tuple(table.name for table in SOURCE.tables)
+
+
+def create_tables(stack: Stack) -> None:
+    stack.create_database()
+    for table in TABLES:
+        stack.write(0, f"CREATE TABLE {table} (id INT UNSIGNED PRIMARY KEY, v VARCHAR(60))")
+
+
+@contextmanager
+def capture_process(settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
+    """The first shard's capture as a process of its own, killed at the end of the block."""
+    environ = {
+        **os.environ,
+        "SMUG_ENV": "test",
+        "SMUG_HOME": str(settings.home),
+        "SMUG_SHARD_COUNT": "1",
+        "SMUG_MYSQL_PORT": str(settings.shards[0].port),
+        "SMUG_KINESIS_PORT": str(settings.stream.endpoint).rpartition(":")[2],
+    }
+    argv = [sys.executable, "-m", "tests.conformance.bulk", settings.stream.name]
+    process = subprocess.Popen(argv, cwd=_ROOT, env=environ)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def kill_when(
+    process: "subprocess.Popen[bytes]", settings: Settings, ready: Callable[[State], bool]
+) -> State:
+    """SIGKILL as soon as capture's state is so; the state that is left."""
+    folder = settings.capture_dir(settings.shards[0].name)
+    until = time.monotonic() + PATIENCE
+    while (state := load_state(folder)) is None or not ready(state):
+        assert process.poll() is None, "capture ended by itself"
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    left = load_state(folder)
+    assert left is not None
+    return left
+
+
+def main() -> None:
+    settings = load_settings()
+    stream = replace(settings.stream, name=sys.argv[1])
+    parent = os.getppid()
+    with Stack(replace(settings, stream=stream), SOURCE).capturing() as capture:
+        while os.getppid() == parent:  # never longer than the test that started it
+            capture.check()
+            threading.Event().wait(0.2)
+
+
+if __name__ == "__main__":
+    main()
