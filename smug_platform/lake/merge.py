@@ -130,6 +130,11 @@ def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None
             return _merge_batch(catalog, target, table, batch)
         except CommitFailedException:
             continue  # another writer was first: plan anew on what it left
+        except duckdb.Error as error:  # that table stands still, and the others go on
+            raise LakeError(
+                f"{name_of(target)} can't be merged ({' '.join(str(error).split())})",
+                remedy="this is a bug: report it with this line; nothing is lost meanwhile",
+            ) from error
     raise LakeError(
         f"another writer keeps changing {name_of(target)}",
         remedy="let only one merge at a time",

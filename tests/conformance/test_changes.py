@@ -52,6 +52,11 @@ def test_rows_at_the_end(corpus: Corpus, case: Case) -> None:
         assert tally(rows, names) == expected
 
 
+def test_no_table_met_a_problem(corpus: Corpus) -> None:
+    excused = {case.table for case in CASES if case.xfail}
+    assert {name: told for name, told in corpus.problems.items() if name not in excused} == {}
+
+
 def test_C10_an_instant_is_what_the_servers_zone_makes_of_it(corpus: Corpus) -> None:
     found = corpus.table("c10")
     for copy in (found.lake, found.warehouse):

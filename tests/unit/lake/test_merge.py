@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
 
 from smug_platform.errors import LakeError
+from smug_platform.lake import merge as merging
 from smug_platform.lake.files import LakeFiles
 from smug_platform.lake.merge import merge, pending
 from smug_platform.lake.target import Target
@@ -133,4 +135,36 @@ def test_changes_without_a_schema_are_refused(catalog: Catalog) -> None:
     shard.insert({"id": 1, "title": "a", "n": 5})
     land(catalog, shard.deltas)
     with pytest.raises(LakeError, match="without its schema"):
+        merge(catalog, Target(PHOTOS))
+
+
+def test_truncate_and_insert_of_the_same_key_in_one_merge(catalog: Catalog) -> None:
+    """G15: the rows from before go, the one from after stays, each key is there once."""
+    shard = Shard("shard_0", "photos", COLUMNS)
+    shard.snapshot()
+    shard.insert(*[{"id": number, "title": "old", "n": number} for number in (1, 2, 3)])
+    land(catalog, shard.deltas)
+    merge(catalog, Target(PHOTOS))
+    landed = len(shard.deltas)
+    shard.truncate()
+    shard.insert({"id": 2, "title": "new", "n": 9})
+    land(catalog, shard.deltas[landed:])
+    merge(catalog, Target(PHOTOS))
+    found = rows(catalog, Target(PHOTOS))
+    assert sorted(int(row["id"]) for row in found) == [1, 2, 3]
+    assert live(found, ["id", "title"]) == [(2, "new")]
+
+
+def test_fault_of_the_engine_concerns_one_table(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = Shard("shard_0", "photos", COLUMNS)
+    shard.snapshot()
+    land(catalog, shard.deltas)
+
+    def fail(*_: Any) -> None:
+        raise duckdb.BinderException("no such\ncolumn")
+
+    monkeypatch.setattr(merging, "apply", fail)
+    with pytest.raises(LakeError, match=r"lake.photos can't be merged \(no such column\)"):
         merge(catalog, Target(PHOTOS))
