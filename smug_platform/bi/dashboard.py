@@ -36,7 +36,7 @@ def write_dashboard(settings: Settings) -> Path:
     newest = max((str(row["committed"]) for row in figures["freshness"]), default="-")
     page = render(
         title="Flickr at a glance",
-        subtitle=f"every change that the shards committed up to {newest} UTC",
+        subtitle=f"newest change of the source: {newest} UTC",
         tiles=tiles(figures),
         panels=panels,
         footer="Made from the warehouse's bi views. Days are UTC, on the source's own clock.",

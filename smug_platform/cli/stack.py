@@ -76,14 +76,21 @@ def dev(settings: Settings) -> int:
         ]  # fmt: skip
         typer.echo(f"Dagster UI: http://127.0.0.1:{settings.ui_port} (ctrl-C ends it)")
         with subprocess.Popen(argv, cwd=PROJECT, env=child_environ(environ)) as process:
-            while True:
-                try:
-                    code = process.wait()
-                    break
-                except KeyboardInterrupt:
-                    continue
+            code = _wait(process)
     typer.echo("the stack runs on: `smug down` stops it")
-    return max(code, 0)
+    return code
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> int:
+    """Its exit code; 0 when it was ended by ctrl-C, which reaches it as well."""
+    interrupted = False
+    while True:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            interrupted = True
+        else:
+            return 0 if interrupted else max(code, 0)
 
 
 @contextmanager

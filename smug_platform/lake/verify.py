@@ -10,7 +10,6 @@ import duckdb
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table as Iceberg
 
-from smug_platform.errors import LakeError
 from smug_platform.lake import iceberg
 from smug_platform.lake.decode import identifier
 from smug_platform.lake.files import LakeFiles
@@ -55,17 +54,6 @@ def check_keys(catalog: Catalog, target: Target) -> Keys:
         keys = _look(table, target)
         known = _KNOWN[str(table.metadata.table_uuid)] = (snapshot.snapshot_id, keys)
     return known[1]
-
-
-def require_unique(catalog: Catalog, target: Target) -> None:
-    """Raises LakeError when the table holds something twice: what is made of it would be wrong."""
-    keys = check_keys(catalog, target)
-    if not keys.unique:
-        raise LakeError(
-            f"{name_of(target)} holds {keys.copies} rows and {keys.live_twice} live keys twice "
-            f"({keys.sample}), so it is not loaded",
-            remedy="see `smug verify`, then rebuild the table from raw.deltas",
-        )
 
 
 def waiting(catalog: Catalog, deltas: Iceberg, target: Target) -> int:

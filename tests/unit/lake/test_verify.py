@@ -9,12 +9,11 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
-from smug_platform.errors import LakeError
 from smug_platform.lake import iceberg
 from smug_platform.lake.files import LakeFiles
 from smug_platform.lake.merge import SEQUENCE, merge, name_of
 from smug_platform.lake.target import Target
-from smug_platform.lake.verify import check_keys, require_unique, waiting
+from smug_platform.lake.verify import check_keys, waiting
 from smug_platform.raw import deltas as raw
 from smug_platform.tables.table import Table
 from tests.history import Shard, arrow, column
@@ -65,7 +64,6 @@ def test_keys_are_unique_over_shards_moves_and_tombstones(catalog: Catalog) -> N
     merge(catalog, PHOTOS)
     keys = check_keys(catalog, PHOTOS)
     assert (keys.unique, keys.rows) == (True, 3)
-    require_unique(catalog, PHOTOS)
 
 
 def test_a_table_that_is_not_there_has_nothing_twice(catalog: Catalog) -> None:
@@ -82,8 +80,6 @@ def test_a_row_that_is_there_twice_is_found(catalog: Catalog) -> None:
     keys = check_keys(catalog, PHOTOS)
     assert (keys.unique, keys.copies, keys.live_twice) == (False, 1, 1)
     assert keys.sample == "_shard=shard_0, id=1"
-    with pytest.raises(LakeError, match=r"lake.photos holds 1 rows and 1 live keys twice"):
-        require_unique(catalog, PHOTOS)
 
 
 def test_a_key_that_is_live_on_two_shards_is_found(catalog: Catalog) -> None:
