@@ -11,6 +11,7 @@ import pwd
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from smug_platform.settings import Shard
 
 SCHEMA = Path(__file__).with_name("flickr.sql")
 DATABASE = "flickr"
+# Two set-ups at a time were seen to fail with "Unknown table 'mysql.tmp_user_sys'", 2 times in some
+# hundred; this lock keeps those of one process apart, and one beside another process is repeated.
+_INSTALLING, _INSTALL_TRIES = threading.Lock(), 3
 
 # What reading the binlog takes, and no more.
 _CAPTURE_RIGHTS = (
@@ -231,7 +235,6 @@ def _install(folder: Path, data: Path) -> None:
     """Make the data folder under another name first, so that half a set-up is never started."""
     folder.mkdir(parents=True, exist_ok=True)
     fresh, log = folder / "data.new", folder / "install.log"
-    shutil.rmtree(fresh, ignore_errors=True)
     argv = [
         find_program("mariadb-install-db"),
         "--no-defaults",
@@ -242,11 +245,15 @@ def _install(folder: Path, data: Path) -> None:
         f"--auth-root-socket-user={pwd.getpwuid(os.geteuid()).pw_name}",
         "--skip-test-db",
     ]
-    with log.open("wb") as output:
-        done = subprocess.run(
-            argv, cwd=folder, stdout=output, stderr=output, stdin=subprocess.DEVNULL
-        )
-    if done.returncode != 0:
+    for _ in range(_INSTALL_TRIES):
+        shutil.rmtree(fresh, ignore_errors=True)
+        with _INSTALLING, log.open("wb") as output:
+            done = subprocess.run(
+                argv, cwd=folder, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            )
+        if done.returncode == 0:
+            break
+    else:
         raise SourceError(
             f"mariadb-install-db can't set up {fresh}: {last_line(log)}",
             remedy=f"make room and writing rights there; its log is {log}",
