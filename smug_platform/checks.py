@@ -1,15 +1,16 @@
-"""The reconciliation as asset checks: source equals lake equals warehouse, table by table.
+"""The reconciliation as asset checks: source equals lake equals warehouse, by shard and table.
 
 It reads all rows of all shards, so it is for the hour and for a person who wants to know, and not
-part of the way of a change. While it runs the way must stay open: it waits until what the source
-holds has come through, so it takes no pool.
+part of the way of a change. The checks hang on the shards, which nothing materializes: on the
+replicas, every materialization by hand would run them. While they run the way must stay open, for
+they wait until what the source holds has come through; so they take no pool.
 """
 
 from collections.abc import Iterator
-from itertools import groupby
 
 import dagster as dg
 
+from smug_platform.capture.assets import shard_key
 from smug_platform.errors import SmugError
 from smug_platform.lake.checks import hourly_checks
 from smug_platform.lake.target import targets
@@ -18,63 +19,72 @@ from smug_platform.settings import Settings
 from smug_platform.tables.table import Source
 from smug_platform.warehouse.assets import replica_key
 
-RECONCILED = "source_equals_lake_equals_warehouse"
+_ENDING = "_equals_lake_equals_warehouse"
 _SHOWN = 5
 
 
 def slow_checks(settings: Settings, source: Source) -> list[dg.AssetChecksDefinition]:
     """The checks by the hour: those of the lake, and the reconciliation where it can run."""
     lake = hourly_checks(targets(source))
-    return [reconciliation_checks(source), lake] if settings.warehouse == "duckdb" else [lake]
+    here = settings.warehouse == "duckdb"
+    return [reconciliation_checks(settings, source), lake] if here else [lake]
 
 
-def reconciliation_checks(source: Source) -> dg.AssetChecksDefinition:
-    """One check a source table, over all shards."""
-    keys = {replica_key(table.name): table.name for table in source.tables}
+def reconciliation_checks(settings: Settings, source: Source) -> dg.AssetChecksDefinition:
+    """One check a source table of each shard."""
+    pairs = {
+        check_key(table.name, shard.name): table.name
+        for shard in settings.shards
+        for table in source.tables
+    }
 
     @dg.multi_asset_check(
         name="all_reconciled",
         specs=[
             dg.AssetCheckSpec(
-                RECONCILED,
-                asset=key,
-                description="Row by row by hash, at a position of each shard's binlog.",
+                key.name,
+                asset=key.asset_key,
+                additional_deps=[replica_key(table)],
+                description="Row by row by hash, at a position of the shard's binlog.",
             )
-            for key in keys
+            for key, table in pairs.items()
         ],
         can_subset=True,
     )
     def all_reconciled(
         context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings]
     ) -> Iterator[dg.AssetCheckResult]:
-        tables = {keys[check.asset_key] for check in context.selected_asset_check_keys}
+        asked = context.selected_asset_check_keys
         try:
-            found = reconcile(settings, source, tables=tables)
+            found = reconcile(settings, source, tables={pairs[key] for key in asked})
         except SmugError as error:
             raise dg.Failure(description=str(error), allow_retries=error.passes) from error
-        ordered = sorted(found, key=lambda one: (one.table, one.shard))
-        for table, comparisons in groupby(ordered, key=lambda one: one.table):
-            yield reconciled(table, list(comparisons))
+        for comparison in found:
+            if check_key(comparison.table, comparison.shard) in asked:
+                yield reconciled(comparison)
 
     return all_reconciled
 
 
-def reconciled(table: str, comparisons: list[Comparison]) -> dg.AssetCheckResult:
-    """The result for one table: passed when it is equal on every shard."""
-    shown = [str(each) for one in comparisons for each in one.differences][:_SHOWN]
+def check_key(table: str, shard: str) -> dg.AssetCheckKey:
+    """The check of one table of one shard."""
+    return dg.AssetCheckKey(shard_key(shard), f"{table}{_ENDING}")
+
+
+def reconciled(comparison: Comparison) -> dg.AssetCheckResult:
+    """The result for one table of one shard, with the first of what differs."""
+    key = check_key(comparison.table, comparison.shard)
+    shown = [str(each) for each in comparison.differences[:_SHOWN]]
     return dg.AssetCheckResult(
-        asset_key=replica_key(table),
-        check_name=RECONCILED,
-        passed=all(one.equal for one in comparisons),
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=comparison.equal,
         description="; ".join(shown) or None,
         metadata={
-            one.shard: {
-                "position": str(one.position),
-                "rows": one.rows,
-                "different": one.different,
-                "late": one.late,
-                "seconds": round(one.seconds, 3),
-            }
-            for one in comparisons
+            "position": str(comparison.position),
+            "rows": comparison.rows,
+            "different": comparison.different,
+            "changed_since": comparison.late,
+            "seconds": round(comparison.seconds, 3),
         },
     )

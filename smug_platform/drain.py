@@ -1,7 +1,9 @@
-"""The drain run: one process that stays up and takes micro-batch after micro-batch to the marts.
+"""The drain run: two processes that stay up, one to the lake and one from there to the marts.
 
-A run of the live job takes seconds to start; this one pays that once. The price: no retries and no
-checks of single assets while it runs. The sweep makes up for those within the hour.
+A live run takes seconds to start, and for each change anew; this one pays that once. Two processes,
+because a change on its way to the lake must not wait for a build, and one process would share one
+interpreter lock between the two. The price: no retries and no checks of single assets while it
+runs. The sweep makes up for those within the hour.
 """
 
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from smug_platform.raw.metadata import without_nothing
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
 from smug_platform.stream.resources import Stream
-from smug_platform.sync import Platform, Synced, drain
+from smug_platform.sync import Platform, Synced, ToTheLake, ToTheMarts, keep_on
 from smug_platform.tables.table import Source
 from smug_platform.warehouse.assets import replica_key
 from smug_platform.warehouse.dbt import manifest_path
@@ -26,14 +28,14 @@ from smug_platform.warehouse.models import read_graph
 
 
 class DrainConfig(dg.Config):
-    """idle_s: seconds without arrivals that end the run; max_s: seconds that end it anyway."""
+    """idle_s: seconds without anything new that end a step; max_s: seconds that end it anyway."""
 
-    idle_s: float = 20.0
+    idle_s: float = 30.0
     max_s: float = 600.0
 
 
 @dg.op(pool="raw_deltas")
-def drain_stream(
+def to_the_lake(
     context: dg.OpExecutionContext,
     config: DrainConfig,
     settings: dg.ResourceParam[Settings],
@@ -41,12 +43,34 @@ def drain_stream(
     stream: dg.ResourceParam[Stream],
     lakehouse: dg.ResourceParam[Lakehouse],
 ) -> None:
-    """Land, merge, load and build until nothing has come for a while."""
+    """Land and merge, micro-batch after micro-batch."""
     platform = Platform(settings, source, stream=stream, lakehouse=lakehouse)
-    for synced in drain(platform, idle=config.idle_s, most=config.max_s):
-        for event in materializations(platform, synced):
-            context.log_event(event)
-        with told():
+    _keep_on(context, config, platform, ToTheLake(platform))
+
+
+@dg.op(pool="duckdb")
+def to_the_marts(
+    context: dg.OpExecutionContext,
+    config: DrainConfig,
+    settings: dg.ResourceParam[Settings],
+    source: dg.ResourceParam[Source],
+    lakehouse: dg.ResourceParam[Lakehouse],
+) -> None:
+    """Load and build what the lake has, as soon as it has it."""
+    platform = Platform(settings, source, lakehouse=lakehouse)
+    _keep_on(context, config, platform, ToTheMarts(platform))
+
+
+def _keep_on(
+    context: dg.OpExecutionContext,
+    config: DrainConfig,
+    platform: Platform,
+    half: ToTheLake | ToTheMarts,
+) -> None:
+    with told():
+        for synced in keep_on(half, idle=config.idle_s, most=config.max_s):
+            for event in materializations(platform, synced):
+                context.log_event(event)
             synced.require_success()
 
 

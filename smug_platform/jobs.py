@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from smug_platform.drain import drain_stream
+from smug_platform.drain import to_the_lake, to_the_marts
 from smug_platform.lake.compact import compact, debt
 from smug_platform.lake.target import Target, targets
 from smug_platform.raw.resources import Lakehouse
@@ -79,19 +79,21 @@ def compaction_job(targets: Sequence[Target]) -> dg.JobDefinition:
 
 
 def drain_job(resources: Mapping[str, object]) -> dg.JobDefinition:
-    """Micro-batch after micro-batch in one run, until the stream is quiet."""
+    """The two halves of the way side by side, until nothing comes any more."""
     given = {
         name: dg.ResourceDefinition.hardcoded_resource(each) for name, each in resources.items()
     }
 
     @dg.job(
         name=DRAIN,
-        description="Lands and merges micro-batch after micro-batch until the stream is quiet.",
+        description="Micro-batch after micro-batch, to the lake and to the marts, until all is quiet.",
+        executor_def=dg.multiprocess_executor.configured({"max_concurrent": 2}),
         tags=_LIMIT,
         resource_defs=given,
     )
     def drain() -> None:
-        drain_stream()
+        to_the_lake()
+        to_the_marts()
 
     return drain
 

@@ -7,11 +7,12 @@ fails stands still; the others go on.
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from smug_platform.errors import SmugError
+from smug_platform.lake.compact import compact, debt
+from smug_platform.lake.feed import current_snapshots
 from smug_platform.lake.merge import Merged, merge, pending
 from smug_platform.lake.target import Target, targets
 from smug_platform.raw.backlog import BATCHES, land_backlog
@@ -190,34 +191,71 @@ def publish(
     return Synced((), (), tuple(loaded), built, tuple(problems), clock.seconds)
 
 
-def drain(platform: Platform, *, idle: float, most: float, pause: float = 0.25) -> Iterator[Synced]:
-    """Both halves side by side, again and again, until nothing has come for `idle` seconds.
+def keep_on(
+    half: Callable[[], Synced], *, idle: float, most: float, pause: float = 0.25
+) -> Iterator[Synced]:
+    """One half of a pass again and again, until it has moved nothing for `idle` seconds.
 
-    A change so waits for no build on its way to the lake. Ends after `most` seconds in any case,
-    and with the first problem, for only a new run may try again. Yields each half pass that moved
-    something, as it ends.
+    Ends after `most` seconds in any case, and with the first problem, for only a new run may try
+    again. pause: seconds to wait after one that moved nothing. Yields those that moved something
+    or met a problem.
+
+    >>> halves = iter([Synced(built=DbtResult((), 0.0)), Synced(), Synced()])
+    >>> len(list(keep_on(lambda: next(halves), idle=0.01, most=5.0, pause=0.01)))
+    1
     """
     started = last = time.monotonic()
-    over, dirty = False, True
-    halves: dict[str, Future[Synced]] = {}
-    with ThreadPoolExecutor(2, thread_name_prefix="drain") as pool:
-        while halves or dirty or not over:
-            if not over and "ingest" not in halves:
-                halves["ingest"] = pool.submit(ingest, platform, batches=1)
-            if dirty and "publish" not in halves:
-                halves["publish"], dirty = pool.submit(publish, platform, tests=False), False
-            wait(halves.values(), return_when=FIRST_COMPLETED)
-            for name in [name for name, half in halves.items() if half.done()]:
-                synced = halves.pop(name).result()
-                if synced.moved or synced.problems:
-                    yield synced
-                if name == "ingest" and synced.moved:
-                    last, dirty = time.monotonic(), True
-                over = over or bool(synced.problems)
-            now = time.monotonic()
-            over = over or now - last >= idle or now - started >= most
-            if now - last > pause:
-                time.sleep(pause)
+    while (now := time.monotonic()) - last < idle and now - started < most:
+        synced = half()
+        if synced.moved or synced.problems:
+            yield synced
+            last = time.monotonic()
+        if synced.problems:
+            return
+        if not synced.moved:
+            time.sleep(pause)
+
+
+class ToTheLake:
+    """`ingest` by one micro-batch, for one who calls it over and over.
+
+    Merges leave small files. They are made one every so often, before they slow the merges down.
+    """
+
+    _TEND_EVERY = 20  # passes
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform, self._passes = platform, 0
+
+    def __call__(self) -> Synced:
+        """One half pass."""
+        synced = ingest(self._platform, batches=1)
+        self._passes += synced.moved
+        if synced.moved and self._passes % self._TEND_EVERY == 0:
+            catalog = self._platform.lakehouse.catalog
+            for target in self._platform.targets:
+                if debt(catalog, target).due:
+                    compact(catalog, target)
+        return synced
+
+
+class ToTheMarts:
+    """`publish`, for one who calls it over and over: it opens the warehouse only when the lake has
+    moved since the last time, so that others get to it.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._seen: dict[str, int] | None = None
+
+    def __call__(self) -> Synced:
+        """One half pass, without dbt's tests."""
+        lake = current_snapshots(self._platform.lakehouse.catalog, self._platform.targets)
+        if lake == self._seen:
+            return Synced()
+        synced = publish(self._platform, tests=False)
+        self._seen = lake
+        return synced
 
 
 def _failures(built: DbtResult | None) -> list[SmugError]:

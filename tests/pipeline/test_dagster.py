@@ -11,14 +11,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from smug_platform.behind import behind
+from smug_platform.behind import behind, has_arrivals
+from smug_platform.checks import check_key
 from smug_platform.drain import DrainConfig
-from smug_platform.jobs import DRAIN
+from smug_platform.errors import WarehouseError
+from smug_platform.jobs import DRAIN, LIVE
 from smug_platform.lake.files import LakeFiles
 from smug_platform.lake.merge import name_of
 from smug_platform.local.workload import run_workload
+from smug_platform.sensors import tick
 from smug_platform.settings import PROJECT, Settings, load_settings
-from smug_platform.sync import Platform, drain, sync
+from smug_platform.sync import Platform, ToTheMarts, ingest, keep_on, sync
 from smug_platform.tables.flickr import FLICKR
 from smug_platform.warehouse.connect import connect
 from smug_platform.warehouse.dbt import target_path
@@ -27,7 +30,13 @@ from tests.pipeline.capturing import capturing
 from tests.pipeline.killed import MOMENTS
 from tests.recorded import Recorded, RecordedStream, load_recorded
 
-MARTS = ("dim_accounts", "dim_accounts_history", "dim_photos", "fct_orders", "fct_engagement")
+LAYERS = ("lake", "warehouse", "marts")
+IN_THE_LAKE = {"before the raw commit", "between raw and lake", "between two lake tables"}
+IN_THE_WAREHOUSE = {"between lake and warehouse", "between two replicas"}
+_TABLES = """
+select schema_name || '.' || table_name from duckdb_tables()
+where schema_name in ('warehouse', 'marts') and not starts_with(table_name, '_')
+"""
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +81,10 @@ def stream(recorded: Path) -> Recorded:
 
 
 @pytest.fixture
-def platform(tmp_path: Path, folder: Path, stream: Recorded) -> Platform:
+def platform(tmp_path: Path, folder: Path, stream: Recorded, shards: Settings) -> Platform:
     settings = settings_at(tmp_path / "home", folder / "parsed")
+    (settings.home / "capture").symlink_to(folder / "captured" / "capture")
+    settings = replace(settings, shards=shards.shards)
     return Platform(settings, FLICKR, stream=RecordedStream(settings, stream))
 
 
@@ -104,7 +115,7 @@ def run(
 
 
 def content(platform: Platform) -> dict[str, Any]:
-    """Every row of the lake, and of some marts."""
+    """Every row of the lake, and of the replicas and marts that are there."""
     found: dict[str, Any] = {}
     for target in platform.targets:
         table = platform.lakehouse.catalog.load_table(name_of(target))
@@ -112,10 +123,12 @@ def content(platform: Platform) -> dict[str, Any]:
         names = sorted(field.name for field in table.schema().fields)
         rows = files.read(names).select(names).to_pylist()
         found[name_of(target)] = sorted(map(repr, rows))
-    with connect(platform.settings, read_only=True) as connection:
-        for mart in MARTS:
-            rows = connection.execute(f"select * from marts.{mart}").fetchall()
-            found[mart] = sorted(map(repr, rows))
+    with connect(platform.settings) as connection:
+        for name in connection.execute(_TABLES).fetchall():
+            rows = connection.execute(f"select * from {name[0]}").fetchall()
+            columns = [column[0] for column in connection.description or []]
+            ordered = [sorted(zip(columns, row, strict=True)) for row in rows]
+            found[name[0]] = sorted(map(repr, ordered))
     return found
 
 
@@ -143,6 +156,93 @@ def metadata(result: dg.ExecuteInProcessResult, *key: str) -> dict[str, Any]:
     raise KeyError(key)
 
 
+def test_a_nightly_run_makes_everything_with_columns_and_what_they_are_made_of(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    platform: Platform,
+    expected: dict[str, Any],
+) -> None:
+    result = run(defs, instance, "nightly")
+    graph = defs.resolve_asset_graph()
+    assert materialized(result) == {"/".join(key.path) for key in graph.materializable_asset_keys}
+    passed = {str(c.asset_check_key): c.passed for c in result.get_asset_check_evaluations()}
+    assert [name for name, ok in passed.items() if not ok] == []
+    assert len(passed) > 100, "dbt's tests are checks"
+    assert content(platform) == expected
+    photos = metadata(result, "marts", "dim_photos")
+    assert photos["dagster/row_count"] > 0
+    assert photos["lag_seconds"] > 0
+    made_of = photos["dagster/column_lineage"].deps_by_column
+    (parent,) = made_of["photo_id"]
+    assert (parent.asset_key.path, parent.column_name) == (["staging", "stg_photos"], "photo_id")
+    staged = metadata(result, "staging", "stg_photos")["dagster/column_lineage"].deps_by_column
+    (source,) = staged["photo_id"]
+    assert (source.asset_key.path, source.column_name) == (["warehouse", "photos"], "id")
+    page = metadata(result, "bi", "dashboard_page")
+    assert Path(page["page"]).stat().st_size == page["bytes"]
+    equal = run(defs, instance, "reconciliation").get_asset_check_evaluations()
+    assert [str(check.asset_check_key) for check in equal if not check.passed] == []
+    assert len(equal) == 2 * len(FLICKR.tables) + 2 * len(platform.targets)
+    with connect(platform.settings) as connection:
+        connection.execute("update warehouse.photos set title = 'by hand' where _shard = 'shard_1'")
+    found = run(defs, instance, "reconciliation").get_asset_check_evaluations()
+    different = [check.asset_check_key for check in found if not check.passed]
+    assert different == [check_key("photos", "shard_1")]
+
+
+def test_the_sensor_asks_until_nothing_is_behind(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    platform: Platform,
+    stream: Recorded,
+    expected: dict[str, Any],
+) -> None:
+    """With the stream coming in pieces, as it does, and a run that stops short."""
+    late = stream.envelopes[-300:]
+    del stream.envelopes[-300:]
+    first = look(defs, instance, platform)
+    run(defs, instance, LIVE, asset_selection=first.asset_selection)
+    page = look(defs, instance, platform)
+    assert page.asset_selection == [dg.AssetKey(["bi", "dashboard_page"])]
+    run(defs, instance, LIVE, asset_selection=page.asset_selection)
+    assert behind(platform).items == {}
+    assert isinstance(tick_once(defs, instance, platform), dg.SkipReason)
+    stream.envelopes += late
+    short = look(defs, instance, platform)
+    assert short.asset_selection is not None
+    assert len(short.asset_selection) < len(first.asset_selection or [])
+    only_lake = [key for key in short.asset_selection if key.path[0] in {"raw", "lake"}]
+    run(defs, instance, LIVE, asset_selection=only_lake)
+    rest = look(defs, instance, platform)
+    layers = {key.path[0] for key in rest.asset_selection or []}
+    assert layers == {"warehouse", "marts"}, "views show new data by themselves"
+    made = run(defs, instance, LIVE, asset_selection=rest.asset_selection)
+    steps = [event.step_key for event in made.all_events if event.is_step_start]
+    assert steps == ["warehouse", "dbt"], "without the views only their turn puts them in order"
+    assert not has_arrivals(platform)
+    assert behind(platform).items == {}
+    assert content(platform) == expected
+
+
+def tick_once(
+    defs: dg.Definitions, instance: dg.DagsterInstance, platform: Platform
+) -> dg.SensorResult | dg.SkipReason:
+    context = dg.build_sensor_context(instance=instance, repository_def=defs.get_repository_def())
+    return tick(context, platform, patience=0.0)
+
+
+def look(defs: dg.Definitions, instance: dg.DagsterInstance, platform: Platform) -> dg.RunRequest:
+    """What a tick asks for; runs that ended just now do not count as a rush."""
+    for record in instance.get_run_records():
+        instance.delete_run(record.dagster_run.run_id)
+    instance.report_runless_asset_event(dg.AssetMaterialization(["raw", "deltas"]))
+    found = tick_once(defs, instance, platform)
+    assert isinstance(found, dg.SensorResult), found
+    (request,) = found.run_requests or []
+    assert request.job_name == LIVE
+    return request
+
+
 def test_a_drain_run_takes_micro_batch_after_micro_batch(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
@@ -151,7 +251,8 @@ def test_a_drain_run_takes_micro_batch_after_micro_batch(
     expected: dict[str, Any],
 ) -> None:
     stream.most = 900
-    config = dg.RunConfig(ops={"drain_stream": DrainConfig(idle_s=1.0, max_s=120.0)})
+    until = DrainConfig(idle_s=1.0, max_s=120.0)
+    config = dg.RunConfig(ops={"to_the_lake": until, "to_the_marts": until})
     result = run(defs, instance, DRAIN, run_config=config)
     events = [e for e in result.all_events if e.is_step_materialization]
     landings = [e for e in events if e.asset_key == dg.AssetKey(["raw", "deltas"])]
@@ -162,14 +263,13 @@ def test_a_drain_run_takes_micro_batch_after_micro_batch(
     assert behind(platform).build == {}
 
 
-def test_a_drain_ends_with_its_time_and_with_a_problem(platform: Platform) -> None:
-    passes = list(drain(platform, idle=60.0, most=0.0))
-    assert len(passes) >= 1, "what was begun is finished"
-    broken = replace(platform.settings, warehouse_path=platform.settings.home / "broken")
-    broken.warehouse_path.write_text("no warehouse")
-    platform.settings = broken
-    with pytest.raises(Exception, match="can't open"):
-        list(drain(platform, idle=5.0, most=30.0))
+def test_a_half_that_meets_a_problem_ends(platform: Platform) -> None:
+    ingest(platform)
+    broken = platform.settings.home / "broken"
+    broken.write_text("no warehouse")
+    platform.settings = replace(platform.settings, warehouse_path=broken)
+    with pytest.raises(WarehouseError, match="can't open"):
+        list(keep_on(ToTheMarts(platform), idle=5.0, most=30.0))
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -186,7 +286,13 @@ def test_a_run_that_is_killed_is_made_good_by_the_next(
         check=False,
     )
     assert done.returncode == -9, done.stderr
-    synced = sync(platform)
-    assert synced.problems == ()
-    assert content(platform) == expected
-    assert not sync(platform).moved
+    assert ingest(platform).problems == ()
+    if moment in IN_THE_WAREHOUSE:
+        list(platform.load())
+    elif moment not in IN_THE_LAKE:
+        assert sync(platform).problems == ()
+    found = content(platform)
+    assert found == {name: expected[name] for name in found}
+    layers = 1 if moment in IN_THE_LAKE else 2 if moment in IN_THE_WAREHOUSE else 3
+    assert {name.partition(".")[0] for name in found} == set(LAYERS[:layers])
+    assert not ingest(platform).moved
