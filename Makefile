@@ -22,7 +22,7 @@ demo: setup ## the whole way once: shards, workload, capture, lake, warehouse, b
 	$(BIN)/smug demo
 
 test: setup ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: setup ## ruff, mypy, sqlfluff
 	$(BIN)/ruff check .

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from smug_platform.checks import slow_checks
-from smug_platform.jobs import jobs, schedules
-from smug_platform.resources import resources as of_environment
-from smug_platform.sensors import sensors
+from smug_platform.orchestration.checks import slow_checks
+from smug_platform.orchestration.jobs import jobs, schedules
+from smug_platform.orchestration.resources import resources as of_environment
+from smug_platform.orchestration.sensors import sensors
+from smug_platform.orchestration.way import way
 from smug_platform.settings import Settings, load_settings
 from smug_platform.tables.flickr import FLICKR
-from smug_platform.way import way
 
 
 def build_defs(

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from smug_platform.cli.console import console, grid
 from smug_platform.cli.show import comparisons, differences
 from smug_platform.cli.stack import dev_lock
-from smug_platform.demo import Outcome, run_demo
+from smug_platform.local.demo import Outcome, run_demo
 from smug_platform.settings import PROJECT, Settings
 from smug_platform.tables.flickr import FLICKR
 

@@ -5,7 +5,7 @@ from rich.table import Table as Grid
 
 from smug_platform.cli.console import console, grid
 from smug_platform.oracle.differ import Difference
-from smug_platform.reconcile import Comparison, reconcile
+from smug_platform.oracle.reconcile import Comparison, reconcile
 from smug_platform.settings import Settings
 from smug_platform.status import PlatformStatus, platform_status
 from smug_platform.tables.flickr import FLICKR

@@ -55,7 +55,7 @@ def dev(settings: Settings) -> int:
 
     Ctrl-C reaches Dagster from the terminal, and it ends in its own order.
     """
-    from smug_platform.dagster_home import prepare_dagster_home
+    from smug_platform.orchestration.dagster_home import prepare_dagster_home
 
     with dev_lock(settings):
         if holder := port_holder(settings.ui_port):

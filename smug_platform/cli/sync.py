@@ -3,11 +3,11 @@
 from rich.console import Console
 
 from smug_platform.cli.console import console, grid
+from smug_platform.local.tally import COLUMNS, Tally
 from smug_platform.settings import Settings
 from smug_platform.sync import Platform
 from smug_platform.sync import sync as one_pass
 from smug_platform.tables.flickr import FLICKR
-from smug_platform.tally import COLUMNS, Tally
 
 
 def run(settings: Settings, *, until_quiet: bool) -> None:

@@ -11,15 +11,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from smug_platform.behind import behind, has_arrivals
-from smug_platform.checks import check_key
-from smug_platform.drain import DrainConfig
 from smug_platform.errors import WarehouseError
-from smug_platform.jobs import DRAIN, LIVE
 from smug_platform.lake.files import LakeFiles
 from smug_platform.lake.merge import name_of
 from smug_platform.local.workload import run_workload
-from smug_platform.sensors import tick
+from smug_platform.orchestration.behind import behind, has_arrivals
+from smug_platform.orchestration.checks import check_key
+from smug_platform.orchestration.drain import DrainConfig
+from smug_platform.orchestration.jobs import DRAIN, LIVE
+from smug_platform.orchestration.sensors import tick
 from smug_platform.settings import PROJECT, Settings, load_settings
 from smug_platform.sync import Platform, ToTheMarts, ingest, keep_on, sync
 from smug_platform.tables.flickr import FLICKR

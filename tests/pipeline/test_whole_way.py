@@ -37,8 +37,8 @@ from smug_platform.oracle.arrival import (
     uncaptured,
     unlanded,
 )
+from smug_platform.oracle.reconcile import Comparison, reconcile
 from smug_platform.raw.deltas import open_deltas
-from smug_platform.reconcile import Comparison, reconcile
 from smug_platform.settings import Settings, StreamSettings, load_settings
 from smug_platform.stream.client import ensure_stream, kinesis_client
 from smug_platform.sync import Platform

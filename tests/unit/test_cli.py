@@ -18,16 +18,16 @@ from smug_platform.cli.demo import _next, _stages
 from smug_platform.cli.demo import _Screen as DemoScreen
 from smug_platform.cli.show import comparisons, differences
 from smug_platform.cli.stack import dev_lock
-from smug_platform.demo import Outcome, reset
 from smug_platform.errors import SmugError
 from smug_platform.lake.merge import Merged
+from smug_platform.local.demo import Outcome, reset
+from smug_platform.local.tally import Tally
 from smug_platform.oracle.differ import Difference
+from smug_platform.oracle.reconcile import Comparison, reconcile
 from smug_platform.raw.land import Landed
-from smug_platform.reconcile import Comparison, reconcile
 from smug_platform.settings import Settings
 from smug_platform.sync import Synced
 from smug_platform.tables.flickr import FLICKR
-from smug_platform.tally import Tally
 from smug_platform.warehouse.dbt import DbtResult, NodeResult
 from smug_platform.warehouse.load import Loaded
 from tests.conftest import local_settings

@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 from dagster._core.run_coordinator import DefaultRunCoordinator
 
-from smug_platform.checks import check_key
-from smug_platform.dagster_home import dagster_yaml, prepare_dagster_home
 from smug_platform.errors import SettingsError
 from smug_platform.lake.target import targets
+from smug_platform.orchestration.checks import check_key
+from smug_platform.orchestration.dagster_home import dagster_yaml, prepare_dagster_home
 from smug_platform.settings import ENVIRONMENTS, PROJECT, Settings, load_settings
 from smug_platform.tables.flickr import FLICKR
 from smug_platform.warehouse.dbt import prepare_manifest

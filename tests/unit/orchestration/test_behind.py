@@ -6,7 +6,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from smug_platform.behind import Asked, Behind, Plan, arriving, behind, has_arrivals, plan
+from smug_platform.orchestration.behind import (
+    Asked,
+    Behind,
+    Plan,
+    arriving,
+    behind,
+    has_arrivals,
+    plan,
+)
 from smug_platform.settings import load_settings
 from smug_platform.sync import Platform, ingest
 from smug_platform.tables.table import Source, Table

@@ -9,11 +9,11 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from smug_platform.behind import Asked
 from smug_platform.errors import StreamError
-from smug_platform.jobs import DRAIN, LIVE
+from smug_platform.orchestration.behind import Asked
+from smug_platform.orchestration.jobs import DRAIN, LIVE
+from smug_platform.orchestration.sensors import tick
 from smug_platform.raw.assets import DELTAS
-from smug_platform.sensors import tick
 from smug_platform.settings import Settings, load_settings
 from smug_platform.sync import Platform, ingest
 from smug_platform.tables.flickr import FLICKR

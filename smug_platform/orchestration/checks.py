@@ -14,7 +14,7 @@ from smug_platform.capture.assets import shard_key
 from smug_platform.errors import SmugError
 from smug_platform.lake.checks import hourly_checks
 from smug_platform.lake.target import targets
-from smug_platform.reconcile import Comparison, reconcile
+from smug_platform.oracle.reconcile import Comparison, reconcile
 from smug_platform.settings import Settings
 from smug_platform.tables.table import Source
 from smug_platform.warehouse.assets import replica_key

@@ -21,14 +21,14 @@ from smug_platform.capture.position import file_number
 from smug_platform.capture.status import load_status
 from smug_platform.errors import SmugError
 from smug_platform.local import stack
+from smug_platform.local.tally import Tally
 from smug_platform.local.writing import writing
 from smug_platform.oracle.arrival import Cut, Stage, capture_states, uncaptured, unlanded
+from smug_platform.oracle.reconcile import Comparison, reconcile
 from smug_platform.raw.deltas import open_deltas
-from smug_platform.reconcile import Comparison, reconcile
 from smug_platform.settings import Settings
 from smug_platform.sync import Platform, Synced
 from smug_platform.tables.table import Source
-from smug_platform.tally import Tally
 
 _BASE_SHARE = 0.25
 _CAPTURE_SECONDS = 300.0

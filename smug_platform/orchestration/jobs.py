@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from smug_platform.drain import to_the_lake, to_the_marts
 from smug_platform.lake.compact import compact, debt
 from smug_platform.lake.target import Target, targets
+from smug_platform.orchestration.drain import to_the_lake, to_the_marts
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
 from smug_platform.tables.table import Source
@@ -86,7 +86,7 @@ def drain_job(resources: Mapping[str, object]) -> dg.JobDefinition:
 
     @dg.job(
         name=DRAIN,
-        description="Micro-batch after micro-batch, to the lake and to the marts, until all is quiet.",
+        description="Micro-batch after micro-batch to the lake and to the marts, until all is quiet.",
         executor_def=dg.multiprocess_executor.configured({"max_concurrent": 2}),
         tags=_LIMIT,
         resource_defs=given,

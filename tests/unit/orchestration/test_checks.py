@@ -4,9 +4,9 @@ import dagster as dg
 import pytest
 
 from smug_platform.capture.position import Position
-from smug_platform.checks import check_key, reconciled
 from smug_platform.oracle.differ import Difference
-from smug_platform.reconcile import Comparison
+from smug_platform.oracle.reconcile import Comparison
+from smug_platform.orchestration.checks import check_key, reconciled
 
 
 def comparison(*differences: Difference) -> Comparison:
@@ -34,8 +34,7 @@ def test_what_is_equal_passes() -> None:
 @pytest.mark.parametrize("count", [1, 9])
 def test_what_differs_fails_and_is_told(count: int) -> None:
     differences = [
-        Difference(f"id={number}", "title", "'a'", "'b'", "'b'")
-        for number in range(count)
+        Difference(f"id={number}", "title", "'a'", "'b'", "'b'") for number in range(count)
     ]
     result = reconciled(comparison(*differences))
     assert not result.passed

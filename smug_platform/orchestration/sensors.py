@@ -12,10 +12,19 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from smug_platform.behind import STAGES, Asked, Behind, Plan, arriving, behind, has_arrivals, plan
 from smug_platform.bi.assets import PAGE
-from smug_platform.jobs import DRAIN, LIVE, MAX_SECONDS, Job
 from smug_platform.lake.checks import lake_key
+from smug_platform.orchestration.behind import (
+    STAGES,
+    Asked,
+    Behind,
+    Plan,
+    arriving,
+    behind,
+    has_arrivals,
+    plan,
+)
+from smug_platform.orchestration.jobs import DRAIN, LIVE, MAX_SECONDS, Job
 from smug_platform.raw.assets import DELTAS
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
