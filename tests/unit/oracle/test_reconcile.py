@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from smug_platform.oracle import reconcile as reconciliation
 from smug_platform.capture.position import Position
 from smug_platform.errors import SmugError, SourceError
+from smug_platform.oracle import reconcile as reconciliation
 from smug_platform.oracle.arrival import Cut
 from smug_platform.oracle.reconcile import Comparison, reconcile
 from smug_platform.oracle.shard import ViewLost
