@@ -86,7 +86,7 @@ def drain_job(resources: Mapping[str, object]) -> dg.JobDefinition:
 
     @dg.job(
         name=DRAIN,
-        description="Micro-batches to the lake and to the marts, one after another until all is quiet.",
+        description="Micro-batch after micro-batch until all is quiet.",
         executor_def=dg.multiprocess_executor.configured({"max_concurrent": 2}),
         tags=_LIMIT,
         resource_defs=given,
