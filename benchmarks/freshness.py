@@ -28,7 +28,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from smug_platform.lake.iceberg import load
+from smug_platform.iceberg import load
 from smug_platform.local import stack
 from smug_platform.local.mariadb import DATABASE, connect
 from smug_platform.local.processes import python

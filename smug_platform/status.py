@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
 
+from smug_platform import iceberg
 from smug_platform.capture import server
 from smug_platform.capture.position import Position
 from smug_platform.capture.status import load_status
 from smug_platform.errors import SmugError
-from smug_platform.lake import iceberg
+from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.compact import Debt, debt
-from smug_platform.lake.files import LakeFiles
 from smug_platform.lake.merge import name_of, pending
 from smug_platform.lake.target import Target, targets
 from smug_platform.local.stack import Part

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 import duckdb
 import pyarrow as pa
 
+from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake import net
 from smug_platform.lake.decode import Column, identifier, plan, quote
-from smug_platform.lake.files import FILE, ROW, LakeFiles
 from smug_platform.lake.net import Counts
 from smug_platform.lake.state import Fill, State
 from smug_platform.lake.target import ROW_ID, Target

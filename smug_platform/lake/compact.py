@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 
-from smug_platform.lake import iceberg
-from smug_platform.lake.files import LakeFiles
+from smug_platform import iceberg
+from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.merge import KIND, SEQUENCE, name_of
 from smug_platform.lake.target import Target
 

@@ -19,12 +19,12 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as Iceberg
 
+from smug_platform import iceberg
 from smug_platform.capture.position import Position
 from smug_platform.errors import LakeError
-from smug_platform.lake import iceberg
+from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake.apply import Step, apply
 from smug_platform.lake.decode import decode, plan
-from smug_platform.lake.files import FILE, ROW, LakeFiles
 from smug_platform.lake.schema import evolve_schema, new_schema, shaped
 from smug_platform.lake.state import State, evolve, truncate
 from smug_platform.lake.target import Target

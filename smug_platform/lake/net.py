@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
+from smug_platform.iceberg.files import FILE, ROW
 from smug_platform.lake.decode import Column, identifier, row_id
-from smug_platform.lake.files import FILE, ROW
 from smug_platform.lake.target import ROW_ID, Target
 
 

@@ -10,9 +10,9 @@ import duckdb
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table as Iceberg
 
-from smug_platform.lake import iceberg
+from smug_platform import iceberg
+from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.decode import identifier
-from smug_platform.lake.files import LakeFiles
 from smug_platform.lake.merge import merged_sequence, name_of
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw

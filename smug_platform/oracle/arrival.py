@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table as Iceberg
 
+from smug_platform import iceberg
 from smug_platform.capture.position import Position, file_number
 from smug_platform.capture.state import State, load_state
 from smug_platform.errors import SmugError
-from smug_platform.lake import iceberg
 from smug_platform.lake.merge import KIND, merged_sequence, name_of
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw

@@ -16,9 +16,9 @@ import duckdb
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table as Iceberg
 
+from smug_platform import iceberg
 from smug_platform.capture.position import Position
 from smug_platform.errors import SmugError, SourceError
-from smug_platform.lake import iceberg
 from smug_platform.lake.merge import STATE, name_of
 from smug_platform.lake.state import State
 from smug_platform.lake.target import Target

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from smug_platform.errors import WarehouseError
-from smug_platform.lake.files import LakeFiles
+from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.merge import name_of
 from smug_platform.local.workload import run_workload
 from smug_platform.orchestration.behind import behind, has_arrivals

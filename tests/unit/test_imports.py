@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "smug_platform"
 # Each stage may import those before it, and what stands below all of them.
 WAY = ("tables", "capture", "stream", "raw", "lake", "warehouse", "bi")
-BELOW = {"errors", "settings"}
+BELOW = {"errors", "iceberg", "settings"}
 BELOW_ASSETS = BELOW | {"policies"}
 DAGSTER = {"assets", "checks", "metadata", "resources", "sensors"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -49,6 +49,14 @@ def test_stage_imports_only_stages_before_it(module: Path) -> None:
         if root == "smug_platform":
             other = rest.split(".")[0]
             assert other in below or other in WAY[: mine + 1], f"{name_of(module)} imports {name}"
+
+
+def test_iceberg_stands_below_all_stages() -> None:
+    for module in (module for module in MODULES if stage_of(module) == "iceberg"):
+        for name in imported(module):
+            root, _, rest = name.partition(".")
+            if root == "smug_platform":
+                assert rest.split(".")[0] in BELOW, f"{name_of(module)} imports {name}"
 
 
 @pytest.mark.parametrize("module", STAGES, ids=name_of)

@@ -123,7 +123,7 @@ def test_merge_that_lands_meanwhile_makes_compaction_give_way(
     source.merge()
     source.insert(2)
     source.merge()
-    from smug_platform.lake import iceberg
+    from smug_platform import iceberg
 
     commit = iceberg.commit
 
@@ -159,9 +159,9 @@ def test_second_writer_plans_anew(source: Source, monkeypatch: pytest.MonkeyPatc
 
 
 def test_feed_after_many_merges_and_expiry(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    from smug_platform.lake import iceberg
+    from smug_platform.iceberg import change
 
-    monkeypatch.setattr(iceberg, "_KEEP", 4)
+    monkeypatch.setattr(change, "_KEEP", 4)
     source.insert(1)
     first = source.merge()
     for number in range(12):

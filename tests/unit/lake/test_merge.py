@@ -9,8 +9,8 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
 
 from smug_platform.errors import LakeError
+from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake import merge as merging
-from smug_platform.lake.files import LakeFiles
 from smug_platform.lake.merge import merge, pending
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
-from smug_platform.lake import iceberg
-from smug_platform.lake.files import LakeFiles
+from smug_platform import iceberg
+from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.merge import SEQUENCE, merge, name_of
 from smug_platform.lake.target import Target
 from smug_platform.lake.verify import check_keys, waiting

@@ -1,4 +1,4 @@
-"""Merge-on-read on Iceberg v2: the one module that touches pyiceberg's internals.
+"""Merge-on-read: what one commit does to a lake table.
 
 A merge is one snapshot: it appends one data file with the net changes and one position-delete file
 for the rows that they replace. pyiceberg reads such tables but can't write them yet, so `RowDelta`
@@ -15,8 +15,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io.pyarrow import _dataframe_to_data_files, schema_to_pyarrow
 from pyiceberg.manifest import (
     DataFile,
@@ -28,24 +26,14 @@ from pyiceberg.manifest import (
     ManifestFile,
     ManifestWriterV2,
 )
-from pyiceberg.schema import Schema
-from pyiceberg.table import Table as Iceberg
 from pyiceberg.table import Transaction
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update.snapshot import ExpireSnapshots, _SnapshotProducer
 from pyiceberg.typedef import Record
 
-from smug_platform.lake.files import FILE, ROW, LakeFiles
+from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 
-PROPERTIES = {
-    "format-version": "2",
-    "commit.retry.num-retries": "0",  # a concurrent commit means a new plan, never a retry
-    "write.metadata.delete-after-commit.enabled": "true",
-    "write.metadata.previous-versions-max": "10",
-    "write.parquet.compression-codec": "zstd",
-    "write.parquet.compression-level": "1",
-}
 _FOLD = 8  # manifests are folded into one from this many on: each costs a merge 3 ms to read
 _KEEP = 40  # snapshots kept; a warehouse further behind is loaded whole. Metadata is copied often.
 _PATH_ID, _POS_ID = 2147483546, 2147483545  # reserved field ids of position-delete files
@@ -69,19 +57,6 @@ class Change:
     rows: pa.Table | None = None
     replaced: pa.Table | None = None
     rewrite: bool = False
-
-
-def load(catalog: Catalog, name: str) -> Iceberg | None:
-    """The Iceberg table of that name, or None."""
-    try:
-        return catalog.load_table(name)
-    except NoSuchTableError:
-        return None
-
-
-def create(catalog: Catalog, name: str, schema: Schema) -> Iceberg:
-    """A new lake table."""
-    return catalog.create_table(name, schema=schema, properties=PROPERTIES)
 
 
 def commit(

@@ -1,0 +1,17 @@
+"""Merge-on-read tables on Iceberg v2: the one package that touches pyiceberg's internals."""
+
+from smug_platform.iceberg.catalog import PROPERTIES, create, load
+from smug_platform.iceberg.change import Change, commit
+from smug_platform.iceberg.files import FILE, ROW, LakeFiles, project
+
+__all__ = [
+    "FILE",
+    "PROPERTIES",
+    "ROW",
+    "Change",
+    "LakeFiles",
+    "commit",
+    "create",
+    "load",
+    "project",
+]
