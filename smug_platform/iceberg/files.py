@@ -56,6 +56,14 @@ class LakeFiles:
             parts.append(_placed(part, number, rows))
         return pa.concat_tables(parts) if parts else _placed_schema(schema).empty_table()
 
+    def read_file(self, file: DataFile, columns: Sequence[str]) -> pa.Table:
+        """Those columns of all rows that a data file was written with, deleted ones included."""
+        return project(self._io, file, self._arrow(columns))
+
+    def oldest_first(self) -> list[DataFile]:
+        """The data files in the order of the commits that added them."""
+        return self.data[::-1]
+
     def _read(self, number: int, file: DataFile, columns: Sequence[str]) -> pa.Table:
         table = project(self._io, file, self._arrow(columns))
         table = _placed(table, number, pa.array(np.arange(table.num_rows, dtype=np.int64)))

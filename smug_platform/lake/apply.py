@@ -9,12 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake import net
-from smug_platform.lake.decode import Column, identifier, plan, quote
+from smug_platform.lake.decode import Column, identifier, plan, quote, row_id
+from smug_platform.lake.gate import gate
+from smug_platform.lake.index import Index, content_groups
 from smug_platform.lake.net import Counts
+from smug_platform.lake.runs import Array
 from smug_platform.lake.state import Fill, State
 from smug_platform.lake.target import ROW_ID, Target
 from smug_platform.lake.types import duckdb_type
@@ -43,29 +47,96 @@ class Step:
 
 
 def apply(
-    connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step
+    connection: duckdb.DuckDBPyConnection,
+    files: LakeFiles,
+    index: Index,
+    step: Step,
+    events: pa.Table,
 ) -> tuple[pa.Table, Counts, State]:
     """The rows to append, with FILE and ROW of the rows they replace; counts; the new state.
 
-    The connection holds the table `events` (see decode).
+    events: as `decode` gives them. The table itself is read only where a schema change or a
+    TRUNCATE concerns rows that have no events of their own.
     """
-    target = step.target
-    names = dict.fromkeys([*target.identity, *target.meta])
-    connection.register("stored", zoneless(files.read(list(names))))
-    _floors(connection, step.new.floors)
-    if not target.table.key:
-        _hold(connection, files, step)
-        connection.execute("create or replace temp view existing as select * from stored")
-        marks = dict(step.new.watermarks)
-        rows, counts = net.keyless(connection, step.columns, marks)
-        return rows, counts, replace(step.new, watermarks=marks)
+    if not step.target.table.key:
+        return _apply_keyless(connection, files, index, step, events)
+    if step.raised or step.fills:
+        stored = _stored(files, step.target)
+        rows, counts = _decide(connection, files, step, events, stored)
+        return rows, counts, step.new
+    passed = gate(step.target, index, files, events, step.new.floors)
+    rows, counts = passed.rows.select(_names(step)), passed.counts
+    if passed.contested.num_rows:
+        stored = files.rows_at(index.places(files, passed.entries))
+        more, decided = _decide(connection, files, step, passed.contested, stored)
+        rows, counts = pa.concat_tables([rows, more.cast(rows.schema)]), counts + decided
+    return rows, counts, step.new
+
+
+def _decide(
+    connection: duckdb.DuckDBPyConnection,
+    files: LakeFiles,
+    step: Step,
+    events: pa.Table,
+    stored: pa.Table,
+) -> tuple[pa.Table, Counts]:
+    """Decide these events against these rows, all that they and the floors may concern."""
+    _begin(connection, step, events, stored)
     _sink(connection, files, step)
-    key = ", ".join(identifier(name) for name in target.table.key)
+    key = ", ".join(identifier(name) for name in step.target.table.key)
     named = f"select * from stored semi join events using ({key})"
     connection.execute(f"create or replace temp table existing as {named}")
-    global_key = target.table.key_scope == "global" and not target.history
-    rows, counts = net.keyed(connection, target, global_key=global_key)
-    return _carry(connection, files, step, rows), counts, step.new
+    global_key = step.target.table.key_scope == "global" and not step.target.history
+    rows, counts = net.keyed(connection, step.target, global_key=global_key)
+    return _carry(connection, files, step, rows), counts
+
+
+def _apply_keyless(
+    connection: duckdb.DuckDBPyConnection,
+    files: LakeFiles,
+    index: Index,
+    step: Step,
+    events: pa.Table,
+) -> tuple[pa.Table, Counts, State]:
+    if step.raised or _columns_changed(step):
+        stored = _stored(files, step.target)
+    else:
+        found = index.find(_contents(connection, step, events)).entries
+        stored = files.rows_at(index.places(files, found))
+    _begin(connection, step, events, stored)
+    _hold(connection, files, step)
+    connection.execute("create or replace temp view existing as select * from stored")
+    marks = dict(step.new.watermarks)
+    rows, counts = net.keyless(connection, step.columns, marks)
+    return rows.select(_names(step)), counts, replace(step.new, watermarks=marks)
+
+
+def _stored(files: LakeFiles, target: Target) -> pa.Table:
+    """What decides of all rows of the table: identity, meta columns and places."""
+    return files.read(list(dict.fromkeys([*target.identity, *target.meta])))
+
+
+def _begin(
+    connection: duckdb.DuckDBPyConnection, step: Step, events: pa.Table, stored: pa.Table
+) -> None:
+    connection.register("given", events)
+    connection.execute("create or replace temp table events as select * from given")
+    connection.register("stored", zoneless(stored))
+    _floors(connection, step.new.floors)
+
+
+def _contents(connection: duckdb.DuckDBPyConnection, step: Step, events: pa.Table) -> Array:
+    """The groups of the index that events of a table without a key may concern."""
+    connection.register("given", events)
+    content = row_id(column.name for column in step.columns)
+    found = connection.sql(f"select distinct _shard, {content} as content from given")
+    table = found.to_arrow_table()
+    return np.unique(content_groups(table["_shard"], table["content"]))
+
+
+def _names(step: Step) -> list[str]:
+    """The columns of the rows to append, with FILE and ROW."""
+    return [*(column.name for column in step.columns), *step.target.meta, FILE, ROW]
 
 
 def zoneless(table: pa.Table) -> pa.Table:
@@ -126,8 +197,7 @@ def _hold(connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step) -
     rows go under their old content hash and come again under the new one.
     """
     connection.execute("alter table events add column held varchar")
-    before = {column.name for column in plan(step.target, step.old)} if step.old.schemas else set()
-    changed = bool(step.fills) or before != {column.name for column in step.columns}
+    changed = _columns_changed(step)
     if not (step.raised or changed):
         return
     _fetch(connection, files, "not _deleted" if changed else _below(step.raised))
@@ -142,6 +212,12 @@ def _hold(connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step) -
         select 0 as i, 'held' as op, 1 as sign, false as same, _shard, _position, _committed_at,
                {ROW_ID} as held, {_filled(step)} from held where not ({sunk})"""
     )
+
+
+def _columns_changed(step: Step) -> bool:
+    """Whether the content hash of rows that are there already is another one now."""
+    before = {column.name for column in plan(step.target, step.old)} if step.old.schemas else set()
+    return bool(step.fills) or before != {column.name for column in step.columns}
 
 
 def _filled(step: Step) -> str:
@@ -175,7 +251,7 @@ def _carry(
         condition += f" or (({' or '.join(filled)}) and {untouched})"
     _fetch(connection, files, condition)
     names = ", ".join(identifier(column.name) for column in step.columns)
-    meta = "_shard, _position, _committed_at, _deleted, _moved_to"
+    meta = ", ".join(step.target.meta)
     order = ", ".join(identifier(name) for name in step.target.identity)
     return connection.sql(
         f"""

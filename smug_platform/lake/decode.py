@@ -7,10 +7,13 @@ force has not is treated alike. Nothing becomes NULL without a word.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 import duckdb
+import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyiceberg.types import IcebergType
 
 from smug_platform.capture.position import Position
@@ -23,6 +26,7 @@ POSITION = (
     "((epoch::hugeint * 10000000000 + binlog_file) * 100000000000000 + binlog_offset)"
     " * 1000000000 + row_number"
 )
+_OF_REFUSED = ["i", "_shard", "_position", "reason"]
 
 
 @dataclass(frozen=True)
@@ -87,46 +91,47 @@ def plan(target: Target, state: State) -> list[Column]:
 
 def decode(
     connection: duckdb.DuckDBPyConnection, target: Target, columns: list[Column], deltas: pa.Table
-) -> list[Refused]:
-    """Make the table `events` in the connection; what could not be read comes back.
+) -> tuple[pa.Table, list[Refused]]:
+    """The events of the deltas, in their order, and those that could not be read.
 
     deltas: rows of `raw.deltas` of this table, none of them a schema change or a truncate.
-    events: `i` (arrival), `op`, `same` (before equals after), the lake's columns and _shard,
-    _position, _committed_at. For a table without a key also `sign`: +1 for a row that comes, -1
-    for one that goes; an update is one of each.
+    events: `i` (arrival), `op`, `sign`, `same` (before equals after), _shard, _position,
+    _committed_at and the lake's columns. For a table without a key, sign is +1 for a row that comes
+    and -1 for one that goes; an update is one of each.
     """
-    connection.register("deltas", deltas)
+    number = pa.array(np.arange(deltas.num_rows))
+    connection.register("deltas", deltas.append_column("i", number))
     wire = sorted({name for column in columns for name in column.wire})
     read = {column.spelling(name) for column in columns for name in column.wire}
     struct = dict.fromkeys(sorted(read), "VARCHAR")
     shape = orjson.dumps({"before": struct, "after": struct}).decode()
     known = "[" + ", ".join(map(quote, wire)) + "]"
-    connection.execute(
-        f"""
-        create or replace temp table parsed as
-        select row_number() over () as i, op, payload, shard as _shard,
-               {POSITION} as _position, committed_at::timestamp as _committed_at,
-               from_json({_respelled(columns)}, {quote(shape)}) as v,
-               list_filter(json_keys(payload, if(op = 'd', '$.before', '$.after')),
-                           lambda k: not list_contains({known}, k)) as unknown
-        from deltas
-        """
-    )
-    images = _images(target)
     values = ", ".join(f"{c.expression('r')} as {identifier(c.name)}" for c in columns)
-    connection.execute(
+    found = connection.sql(
         f"""
-        create or replace temp table read as
-        select i, op, sign, same, payload, unknown, r, _shard, _position, _committed_at, {values}
-        from ({images})
+        with parsed as (
+          select i, op, shard as _shard, {POSITION} as _position,
+                 committed_at::timestamp as _committed_at,
+                 from_json({_respelled(columns)}, {quote(shape)}) as v,
+                 list_filter(json_keys(payload, if(op = 'd', '$.before', '$.after')),
+                             lambda k: not list_contains({known}, k)) as unknown
+          from deltas
+        ),
+        read as (
+          select i, op, sign, same, unknown, r, _shard, _position, _committed_at, {values}
+          from ({_images(target)})
+        )
+        select * exclude (unknown, r), concat_ws('; ', {_reasons(target, columns)}) as reason
+        from read
         """
-    )
-    refused = _refused(connection, target, columns)
-    connection.execute(
-        """create or replace temp table events as
-        select * exclude (payload, unknown, r) from read where i not in (select i from refused)"""
-    )
-    return refused
+    ).to_arrow_table()
+    is_bad = pc.not_equal(found["reason"], "")
+    refused = _refused(target, found.filter(is_bad), deltas)
+    events = found.drop_columns(["reason"])
+    if refused:  # with all images of the deltas
+        bad = found.filter(is_bad)["i"].combine_chunks()
+        events = events.filter(pc.invert(pc.is_in(events["i"], value_set=bad)))
+    return events, refused
 
 
 def _respelled(columns: list[Column]) -> str:
@@ -154,10 +159,8 @@ def _images(target: Target) -> str:
         union all select *, 1, v.after, {same} from parsed where op in ('c', 'r', 'u')"""
 
 
-def _refused(
-    connection: duckdb.DuckDBPyConnection, target: Target, columns: list[Column]
-) -> list[Refused]:
-    """Make the table `refused`: the number of each unreadable delta, and why."""
+def _reasons(target: Target, columns: list[Column]) -> str:
+    """The SQL expressions of why a row can't be read, each NULL where it does not apply."""
     reasons = [
         f"if({c.text('r')} is not null and {identifier(c.name)} is null,"
         f" {quote(c.name + ' is not of type ' + str(c.type.iceberg))}, null)"
@@ -173,24 +176,28 @@ def _refused(
         " null)",
         "if(_position is null, 'no source position', null)",
     ]
-    connection.execute(
-        f"""create or replace temp table refused as
-        select i, reason, _shard, _position, payload
-        from (select *, concat_ws('; ', {", ".join(reasons)}) as reason from read)
-        where reason <> ''"""
-    )
-    found = connection.execute("select distinct on (i) * exclude (i) from refused").fetchall()
+    return ", ".join(reasons)
+
+
+def _refused(target: Target, bad: pa.Table, deltas: pa.Table) -> list[Refused]:
+    """One entry for quarantine a delta, with its payload."""
+    first = {row["i"]: row for row in reversed(bad.select(_OF_REFUSED).to_pylist())}
+    payloads = deltas["payload"].take(pa.array(sorted(first), pa.int64())).to_pylist()
     return [
         Refused(
             stage="lake",
             table=target.table.name,
-            shard=shard,
-            place=str(Position.from_ordinal(int(position))) if position is not None else "",
-            reason=reason,
+            shard=row["_shard"],
+            place=_place(row["_position"]),
+            reason=row["reason"],
             payload=payload.encode(),
         )
-        for reason, shard, position, payload in found
+        for (_, row), payload in zip(sorted(first.items()), payloads, strict=True)
     ]
+
+
+def _place(position: Decimal | None) -> str:
+    return str(Position.from_ordinal(int(position))) if position is not None else ""
 
 
 def row_id(columns: Iterable[str]) -> str:

@@ -21,10 +21,12 @@ from pyiceberg.table import Table as Iceberg
 
 from smug_platform import iceberg
 from smug_platform.capture.position import Position
+from smug_platform.duck import in_memory
 from smug_platform.errors import LakeError
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake.apply import Step, apply
 from smug_platform.lake.decode import decode, plan
+from smug_platform.lake.index import Index, StaleIndex, index_of, keys, positions
 from smug_platform.lake.schema import evolve_schema, new_schema, shaped
 from smug_platform.lake.state import State, evolve, truncate
 from smug_platform.lake.target import Target
@@ -130,6 +132,9 @@ def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None
             return _merge_batch(catalog, target, table, batch)
         except CommitFailedException:
             continue  # another writer was first: plan anew on what it left
+        except StaleIndex:
+            assert table is not None
+            index_of(catalog, target, table).clear()
         except duckdb.Error as error:  # that table stands still, and the others go on
             raise LakeError(
                 f"{name_of(target)} can't be merged ({' '.join(str(error).split())})",
@@ -209,10 +214,12 @@ def _merge_batch(
     transaction = table.transaction()
     schema = evolve_schema(transaction, target, state, columns)
     files = LakeFiles(table.io, schema, table.current_snapshot())
-    with duckdb.connect() as connection:
-        refused = decode(connection, target, columns, batch.rows)
+    index = index_of(catalog, target, table)
+    with in_memory() as connection:
+        events, refused = decode(connection, target, columns, batch.rows)
         step = Step(target, columns, old, state, batch.floor_times)
-        rows, counts, state = apply(connection, files, step)
+        index.sync(files, target)
+        rows, counts, state = apply(connection, files, index, step, events)
     added = quarantine(catalog, refused)
     deleted = pc.sum(rows["_deleted"]).as_py() or 0
     summary = {
@@ -226,6 +233,7 @@ def _merge_batch(
     change = iceberg.Change(shaped(rows, schema), replaced)
     snapshot_id = iceberg.commit(transaction, files, change, summary=summary)
     transaction.commit_transaction()
+    _enter(index, target, table, files, rows)
     return Merged(
         target.name,
         deltas=batch.size,
@@ -241,3 +249,12 @@ def _merge_batch(
         latest_commit=batch.latest,
         snapshot_id=snapshot_id,
     )
+
+
+def _enter(index: Index, target: Target, table: Iceberg, files: LakeFiles, rows: pa.Table) -> None:
+    """Enter the rows of a commit in the index; what is not entered is read by the next merge."""
+    before = {file.file_path for file in files.data}
+    after = LakeFiles(table.io, table.schema(), table.current_snapshot())
+    added = [file for file in after.data if file.file_path not in before]
+    if len(added) == 1:
+        index.add(added[0].file_path, keys(target, rows), positions(rows))

@@ -30,6 +30,14 @@ class Counts:
     merged_away: int = 0
     stale: int = 0
 
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.duplicates + other.duplicates,
+            self.identical + other.identical,
+            self.merged_away + other.merged_away,
+            self.stale + other.stale,
+        )
+
 
 def keyed(
     connection: duckdb.DuckDBPyConnection, target: Target, *, global_key: bool

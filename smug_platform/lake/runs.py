@@ -1,0 +1,143 @@
+"""Sorted runs of index entries: six arrays in one file, mapped into memory, never changed.
+
+An entry is 40 bytes: `group` and `check` tell the row (see `index`), `high` and `low` are the two
+halves of its position, `file` and `row` its place. Entries are sorted by group. The file: 16 bytes
+that name the format, the number of entries and the capacity as 64-bit words, then the arrays, each
+with room for `capacity` entries; all little-endian.
+"""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+_MAGIC = b"smug-index-run-1"
+_HEAD = len(_MAGIC) + 16
+KINDS = ("<u8", "<u8", "<u8", "<u8", "<i4", "<i4")
+_ENTRY = sum(np.dtype(kind).itemsize for kind in KINDS)
+_PART = 2_000_000  # entries of a run that are folded at once, so that it takes bounded memory
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Entries of an index, as arrays of one length."""
+
+    group: Array
+    check: Array
+    high: Array
+    low: Array
+    file: Array
+    row: Array
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+    def arrays(self) -> list[Array]:
+        """The six arrays, in the order of the fields."""
+        return [getattr(self, one.name) for one in fields(self)]
+
+    def take(self, chosen: Any) -> Self:
+        """Those entries: by numbers, mask or slice."""
+        return type(self)(*(array[chosen] for array in self.arrays()))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Sorted entries, and the file that holds them; None for what is in memory only."""
+
+    entries: Entries
+    path: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+def newest(parts: Sequence[Entries]) -> Entries:
+    """The entries of all parts, sorted; of those for one row that of the last part."""
+    arrays = [np.concatenate(each) for each in zip(*(p.arrays() for p in parts), strict=True)]
+    found = Entries(*arrays)
+    age = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+    order = np.lexsort((age, found.check, found.group))
+    group, check = found.group[order], found.check[order]
+    last = np.ones(len(order), dtype=bool)
+    last[:-1] = (group[1:] != group[:-1]) | (check[1:] != check[:-1])
+    return found.take(order[last])
+
+
+def write_run(entries: Entries, folder: Path | None) -> Run:
+    """A run of these entries, which must be sorted; in memory only where there is no folder."""
+    if folder is None:
+        return Run(entries)
+    return _write([entries], len(entries), folder)
+
+
+def fold(runs: Sequence[Run], folder: Path | None) -> Run:
+    """One run of several, oldest first, with the newest entry of each row."""
+    if folder is None:
+        return Run(newest([run.entries for run in runs]))
+    return _write(_folded(runs), sum(len(run) for run in runs), folder)
+
+
+def open_run(path: Path) -> Run:
+    """The run that a file holds; raises ValueError when it is torn, OSError when it is gone."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if len(head) < _HEAD or not head.startswith(_MAGIC):
+        raise ValueError(f"{path.name} is no run of an index")
+    count, capacity = map(int, np.frombuffer(head, "<u8", offset=len(_MAGIC)))
+    if path.stat().st_size != _HEAD + capacity * _ENTRY or count > capacity:
+        raise ValueError(f"{path.name} is torn")
+    content = np.memmap(path, np.uint8, mode="r", offset=0)
+    return Run(_arrays(content, count, capacity), path)
+
+
+def _write(parts: "Iterator[Entries] | Sequence[Entries]", capacity: int, folder: Path) -> Run:
+    """Write sorted parts as one run. A file appears under its name only when it is whole."""
+    scratch = folder / f"{uuid.uuid4()}.tmp"
+    with scratch.open("wb") as file:
+        file.truncate(_HEAD + capacity * _ENTRY)
+    content = np.memmap(scratch, np.uint8, mode="r+")
+    room = _arrays(content, capacity, capacity).arrays()
+    count = 0
+    for part in parts:
+        for array, values in zip(room, part.arrays(), strict=True):
+            array[count : count + len(part)] = values
+        count += len(part)
+    content[:_HEAD] = np.frombuffer(_MAGIC + np.array([count, capacity], "<u8").tobytes(), np.uint8)
+    content.flush()
+    del content, room
+    return open_run(scratch.replace(scratch.with_suffix(".run")))
+
+
+def _arrays(content: Array, count: int, capacity: int) -> Entries:
+    arrays, at = [], _HEAD
+    for kind in map(np.dtype, KINDS):
+        size = capacity * kind.itemsize
+        arrays.append(content[at : at + size].view(kind)[:count])
+        at += size
+    return Entries(*arrays)
+
+
+def _folded(runs: Sequence[Run]) -> Iterator[Entries]:
+    """Cut the runs at common groups, so that each cut takes bounded memory."""
+    largest = max(runs, key=len).entries.group
+    bounds = largest[_PART::_PART] if len(largest) else largest
+    cuts = [[0, *np.searchsorted(run.entries.group, bounds), len(run)] for run in runs]
+    for number in range(len(bounds) + 1):
+        parts = [
+            run.entries.take(slice(cut[number], cut[number + 1]))
+            for run, cut in zip(runs, cuts, strict=True)
+        ]
+        if any(map(len, parts)):
+            yield newest(parts)
+
+
+def remove(run: Run) -> None:
+    """Remove a run's file; who has it mapped may read on."""
+    if run.path is not None:
+        run.path.unlink(missing_ok=True)
