@@ -21,7 +21,7 @@ from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
 from smug_platform.stream.resources import Stream
 from smug_platform.tables.table import Source
-from smug_platform.warehouse.builds import WITHOUT_TESTS, rebuild, to_build, unbuilt, versions
+from smug_platform.warehouse.builds import LEAN, rebuild, to_build, unbuilt, versions
 from smug_platform.warehouse.connect import connect
 from smug_platform.warehouse.dbt import DbtResult, NodeResult, prepare_manifest
 from smug_platform.warehouse.load import Loaded
@@ -132,7 +132,7 @@ class Platform:
             return None
         graph = read_graph(prepare_manifest(self.settings))
         chosen = sorted(graph.models[one].name for one in to_build(graph, tables, known))
-        arguments = () if tests else WITHOUT_TESTS
+        arguments = () if tests else LEAN
         return rebuild(self.settings, select=chosen, arguments=arguments, on_node=on_node)
 
 

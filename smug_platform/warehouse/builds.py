@@ -18,8 +18,9 @@ from smug_platform.warehouse.dbt import DbtResult, NodeResult, build, prepare_ma
 from smug_platform.warehouse.load import loaded
 from smug_platform.warehouse.models import Graph, read_graph
 
-WITHOUT_TESTS = ("--indirect-selection", "empty")
-"""Arguments of a build that runs only what is selected by name. Tests are half of its time."""
+LEAN = ("--indirect-selection", "empty", "--no-write-json")
+"""Arguments of a build that runs only what is selected by name, without tests, and leaves dbt's
+artifacts as they are: it takes a third of the time."""
 
 _CREATE = """
 create schema if not exists warehouse;

@@ -171,6 +171,7 @@ def _parse(settings: Settings) -> "Manifest":
             if not outcome.success:
                 raise _cannot_run(outcome)
             _PARSED[key] = (newest, outcome.result)  # type: ignore[assignment]
+            gc.freeze()  # the project stays, and each build ends with a collection
         return _PARSED[key][1]
 
 

@@ -12,7 +12,7 @@ from smug_platform.policies import FRESH_TABLE, RETRY, told, turn
 from smug_platform.raw.metadata import lag_seconds, without_nothing
 from smug_platform.settings import Settings
 from smug_platform.warehouse.assets import replica_key
-from smug_platform.warehouse.builds import WITHOUT_TESTS, rebuild
+from smug_platform.warehouse.builds import LEAN, rebuild
 from smug_platform.warehouse.dbt import DbtResult, NodeResult, prepare_manifest
 from smug_platform.warehouse.details import Details, details
 from smug_platform.warehouse.models import Graph, Model, ModelTest, read_graph
@@ -58,7 +58,7 @@ def model_assets(settings: Settings, graph: Graph) -> dg.AssetsDefinition:
             result = rebuild(
                 settings,
                 select=None if everything else [*chosen, *checks],
-                arguments=() if everything else WITHOUT_TESTS,
+                arguments=() if everything else LEAN,
             )
             more = details(settings, graph, result, columns=COLUMNS_TAG in context.run.tags)
         yield from _results(graph, result, more)
