@@ -1,7 +1,7 @@
 """Merge-on-read tables on Iceberg v2: the one package that touches pyiceberg's internals."""
 
-from smug_platform.iceberg.catalog import PROPERTIES, create, load
-from smug_platform.iceberg.change import Change, commit
+from smug_platform.iceberg.catalog import PROPERTIES, create, load, load_all, open_catalog
+from smug_platform.iceberg.change import Change, append, commit
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles, project
 
 __all__ = [
@@ -10,8 +10,11 @@ __all__ = [
     "ROW",
     "Change",
     "LakeFiles",
+    "append",
     "commit",
     "create",
     "load",
+    "load_all",
+    "open_catalog",
     "project",
 ]

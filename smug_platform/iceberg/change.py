@@ -1,48 +1,52 @@
-"""Merge-on-read: what one commit does to a lake table.
+"""What one commit does to a table: one snapshot that adds and removes rows and files.
 
-A merge is one snapshot: it appends one data file with the net changes and one position-delete file
-for the rows that they replace. pyiceberg reads such tables but can't write them yet, so `RowDelta`
-subclasses its snapshot producer, and delete manifests come from a subclass of its manifest writer.
-pyiceberg is pinned for that reason.
-
-Source of the formats: Iceberg spec v2, "Position Delete Files" and "Manifests".
+pyiceberg reads merge-on-read tables but can't write them yet, so the snapshot is put together
+here, of updates that pyiceberg's transactions know. In the same commit old snapshots leave the
+metadata, and small manifests are folded, so that the thousandth commit costs what the first did.
 """
 
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import log
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from pyiceberg.io.pyarrow import _dataframe_to_data_files, schema_to_pyarrow
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import (
     DataFile,
     DataFileContent,
-    FileFormat,
     ManifestContent,
     ManifestEntry,
     ManifestEntryStatus,
     ManifestFile,
-    ManifestWriterV2,
 )
 from pyiceberg.table import Transaction
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.table.snapshots import Operation
-from pyiceberg.table.update.snapshot import ExpireSnapshots, _SnapshotProducer
-from pyiceberg.typedef import Record
-
-from smug_platform.iceberg.files import FILE, ROW, LakeFiles
-
-_FOLD = 8  # manifests are folded into one from this many on: each costs a merge 3 ms to read
-_KEEP = 40  # snapshots kept; a warehouse further behind is loaded whole. Metadata is copied often.
-_PATH_ID, _POS_ID = 2147483546, 2147483545  # reserved field ids of position-delete files
-_DELETES = pa.schema(
-    [
-        pa.field("file_path", pa.string(), False, {"PARQUET:field_id": str(_PATH_ID)}),
-        pa.field("pos", pa.int64(), False, {"PARQUET:field_id": str(_POS_ID)}),
-    ]
+from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
+from pyiceberg.table.snapshots import (
+    Operation,
+    Snapshot,
+    SnapshotSummaryCollector,
+    Summary,
+    update_snapshot_summaries,
 )
+from pyiceberg.table.update import (
+    AddSnapshotUpdate,
+    AssertRefSnapshotId,
+    RemoveSnapshotsUpdate,
+    SetSnapshotRefUpdate,
+    TableUpdate,
+)
+
+from smug_platform.iceberg.datafiles import FileWriter, Rows
+from smug_platform.iceberg.files import FILE, ROW, LakeFiles, remember_deletes
+from smug_platform.iceberg.manifests import NewSnapshot, entries, manifests
+
+_FOLD = 8  # manifests of about one size that become one; a snapshot's list grows by the logarithm
+_FULL = 1000  # files of a manifest that is folded no more: writing it takes some 50 ms
+KEEP = "history.expire.min-snapshots-to-keep"  # Iceberg's own name of the property
+_KEEP = 40  # snapshots kept; a warehouse further behind is loaded whole
 
 
 @dataclass(frozen=True)
@@ -65,145 +69,162 @@ def commit(
     """Stage one snapshot with that change in the transaction; the snapshot's id.
 
     The transaction may change schema and properties as well: it is all one commit. Raises
-    pyiceberg's CommitFailedException, when the transaction commits, if another commit came first.
+    pyiceberg's CommitFailedException, when the transaction commits, if another commit came first,
+    and here if `files` are those of another snapshot than the transaction's.
     """
-    delta = _RowDelta(transaction, summary)
-    metadata, io = delta.metadata, transaction._table.io
-    if change.rows is not None and change.rows.num_rows:
-        rows = change.rows.cast(schema_to_pyarrow(metadata.schema(), include_field_ids=False))
-        for file in _dataframe_to_data_files(metadata, rows, io):
-            delta.append_data_file(file)
-    if change.replaced is not None and change.replaced.num_rows:
-        file = _write_deletes(transaction, files, change.replaced)
-        file.spec_id = metadata.default_spec_id
-        delta.append_data_file(file)
-    for file in (*files.data, *files.deletes) if change.rewrite else ():
-        delta.delete_data_file(file)
-    delta.commit()
-    _expire(transaction, metadata)
-    return delta.snapshot_id
+    if files.snapshot_id != transaction.table_metadata.current_snapshot_id:
+        raise CommitFailedException(f"planned on snapshot {files.snapshot_id}, which is past")
+    writer = _writer(transaction)
+    rows, gone = change.rows, _by_path(files.data, change.replaced)
+    with ThreadPoolExecutor(1) as other:  # the two wait for the disk at the same time
+        deletes = other.submit(writer.write_deletes, gone) if gone else None
+        added = writer.write(rows) if rows is not None and rows.num_rows else []
+    if deletes is not None:
+        added.append(deletes.result())
+        remember_deletes(added[-1], gone)
+    live = (*files.data, *files.deletes) if change.rewrite else ()
+    removed = {file.file_path: file for file in live}
+    return _stage(transaction, _Plan(Operation.OVERWRITE, added, removed), summary)
 
 
-def _expire(transaction: Transaction, metadata: TableMetadata) -> None:
-    """Drop all but the latest snapshots from the metadata, every so often."""
-    snapshots = metadata.snapshots  # without the one that is being added
-    if len(snapshots) >= 2 * _KEEP:
-        old = sorted(snapshots, key=lambda snapshot: snapshot.sequence_number or 0)[:-_KEEP]
-        ExpireSnapshots(transaction).by_ids([snapshot.snapshot_id for snapshot in old]).commit()
+def append(transaction: Transaction, rows: pa.Table, *, summary: Mapping[str, str]) -> int:
+    """Stage one snapshot that appends the rows, a file a partition; the snapshot's id."""
+    added = _writer(transaction).write(rows) if rows.num_rows else []
+    return _stage(transaction, _Plan(Operation.APPEND, added, {}), summary)
 
 
-def _write_deletes(transaction: Transaction, files: LakeFiles, replaced: pa.Table) -> DataFile:
-    """One position-delete file, sorted by file and row as the spec asks."""
-    paths = pa.array([file.file_path for file in files.data])
-    table = pa.table(
-        [paths.take(replaced[FILE].combine_chunks()), replaced[ROW].combine_chunks()],
-        schema=_DELETES,
-    ).sort_by([("file_path", "ascending"), ("pos", "ascending")])
-    location = transaction._table.location_provider().new_data_location(f"{uuid.uuid4()}.parquet")
-    output = transaction._table.io.new_output(location)
-    with output.create() as stream:
-        pq.write_table(table, stream, compression="zstd")
-    bounds = pc.min_max(table["file_path"]).as_py()
-    return DataFile.from_args(
-        content=DataFileContent.POSITION_DELETES,
-        file_path=location,
-        file_format=FileFormat.PARQUET,
-        partition=Record(),
-        record_count=table.num_rows,
-        file_size_in_bytes=len(output.to_input_file()),
-        column_sizes={},
-        value_counts={},
-        null_value_counts={},
-        nan_value_counts={},
-        lower_bounds={_PATH_ID: bounds["min"].encode()},
-        upper_bounds={_PATH_ID: bounds["max"].encode()},
-        key_metadata=None,
-        split_offsets=None,
-        equality_ids=None,
-        sort_order_id=None,
+def _writer(transaction: Transaction) -> FileWriter:
+    table = transaction._table
+    return FileWriter(table.io, transaction.table_metadata, table.location_provider())
+
+
+def _by_path(data: Sequence[DataFile], replaced: pa.Table | None) -> dict[str, Rows]:
+    """Rows that go, by the path of their file."""
+    if replaced is None:
+        return {}
+    numbers, rows = replaced[FILE].to_numpy(), replaced[ROW].to_numpy()
+    return {
+        data[number].file_path: np.sort(rows[numbers == number]) for number in np.unique(numbers)
+    }
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The files that a snapshot adds, and those that it removes, by path."""
+
+    operation: Operation
+    added: Sequence[DataFile]
+    removed: Mapping[str, DataFile]
+
+
+def _stage(transaction: Transaction, plan: _Plan, summary: Mapping[str, str]) -> int:
+    """Write the snapshot's manifests, and stage it and the expiry of old ones; its id."""
+    table, metadata = transaction._table, transaction.table_metadata
+    new = NewSnapshot(table.io, metadata, table.location_provider(), metadata.new_snapshot_id())
+    held = [
+        manifest
+        for content in (ManifestContent.DATA, ManifestContent.DELETES)
+        for manifest in _manifests(new, content, plan)
+    ]
+    snapshot = Snapshot.model_validate(
+        {
+            "snapshot-id": new.id,
+            "parent-snapshot-id": metadata.current_snapshot_id,
+            "manifest-list": new.write_list(held),
+            "sequence-number": new.sequence,
+            "summary": _summary(metadata, plan, summary),
+            "schema-id": metadata.current_schema_id,
+        }
+    )
+    main = {"ref-name": MAIN_BRANCH, "type": SnapshotRefType.BRANCH, "snapshot-id": new.id}
+    base = {"ref": MAIN_BRANCH, "snapshot-id": metadata.current_snapshot_id}
+    updates: tuple[TableUpdate, ...] = (
+        AddSnapshotUpdate(snapshot=snapshot),
+        SetSnapshotRefUpdate.model_validate(main),
+        *_expired(metadata),
+    )
+    transaction._apply(updates, (AssertRefSnapshotId.model_validate(base),))
+    return new.id
+
+
+def _manifests(new: NewSnapshot, content: ManifestContent, plan: _Plan) -> Iterator[ManifestFile]:
+    """The new manifest of that content, with touched or small ones folded in, and the rest."""
+    live = [
+        manifest
+        for manifest in manifests(new.parent, new.io)
+        if manifest.content == content and _size(manifest)
+    ]
+    touched = [
+        manifest
+        for manifest in (live if plan.removed else ())
+        if any(entry.data_file.file_path in plan.removed for entry in entries(manifest, new.io))
+    ]
+    fold = touched or _alike(live)
+    written = [
+        _entry(ManifestEntryStatus.ADDED, new, file)
+        for file in plan.added
+        if (file.content == DataFileContent.DATA) == (content == ManifestContent.DATA)
+    ]
+    for manifest in fold:
+        for old in entries(manifest, new.io):
+            gone = old.data_file.file_path in plan.removed
+            status = ManifestEntryStatus.DELETED if gone else ManifestEntryStatus.EXISTING
+            written.append(_entry(status, new, old.data_file, old))
+    if written:
+        yield new.write_manifest(content, written)
+    yield from (manifest for manifest in live if manifest not in fold)
+
+
+def _alike(live: Sequence[ManifestFile]) -> list[ManifestFile]:
+    """Manifests to fold: those of about one size, where they have become too many."""
+    sizes: dict[int, list[ManifestFile]] = {}
+    for manifest in live:
+        if _size(manifest) < _FULL:
+            sizes.setdefault(int(log(_size(manifest), _FOLD)), []).append(manifest)
+    return [one for alike in sizes.values() if len(alike) >= _FOLD for one in alike]
+
+
+def _size(manifest: ManifestFile) -> int:
+    """Files of a manifest that are live."""
+    return (manifest.added_files_count or 0) + (manifest.existing_files_count or 0)
+
+
+def _entry(
+    status: ManifestEntryStatus,
+    new: NewSnapshot,
+    file: DataFile,
+    old: ManifestEntry | None = None,
+) -> ManifestEntry:
+    existing = status == ManifestEntryStatus.EXISTING and old is not None
+    return ManifestEntry.from_args(
+        status=status,
+        snapshot_id=old.snapshot_id if existing and old else new.id,
+        sequence_number=old.sequence_number if old else None,
+        file_sequence_number=old.file_sequence_number if old else None,
+        data_file=file,
     )
 
 
-class _DeleteManifestWriter(ManifestWriterV2):
-    """Writes manifests of delete files; pyiceberg's own writes those of data files only."""
+def _summary(metadata: TableMetadata, plan: _Plan, more: Mapping[str, str]) -> Summary:
+    """The counts that pyiceberg puts into a summary, and what the caller says beside."""
+    collector = SnapshotSummaryCollector()
+    schema, specs = metadata.schema(), metadata.specs()
+    for file in plan.added:
+        collector.add_file(file, schema, specs[file.spec_id])
+    for file in plan.removed.values():
+        collector.remove_file(file, schema, specs[file.spec_id])
+    parent = metadata.current_snapshot()
+    return update_snapshot_summaries(
+        Summary(plan.operation, **collector.build(), **more), parent.summary if parent else None
+    )
 
-    def content(self) -> ManifestContent:
-        return ManifestContent.DELETES
 
-    @property
-    def _meta(self) -> dict[str, str]:
-        return {**super()._meta, "content": "deletes"}
-
-
-class _RowDelta(_SnapshotProducer["_RowDelta"]):
-    """Appends data and position-delete files, and removes files, in one snapshot."""
-
-    def __init__(self, transaction: Transaction, summary: Mapping[str, str]) -> None:
-        super().__init__(
-            operation=Operation.OVERWRITE,  # for a rewrite too: pyiceberg has no REPLACE yet
-            transaction=transaction,
-            io=transaction._table.io,
-            snapshot_properties=dict(summary),
-        )
-        self.metadata = transaction.table_metadata  # each reading of it there is a deep copy
-
-    def _deleted_entries(self) -> list[ManifestEntry]:
-        return []
-
-    def _existing_manifests(self) -> list[ManifestFile]:
-        return []
-
-    def _validate_concurrency(self) -> None:
-        raise RuntimeError("a concurrent commit means a new plan")  # never reached: no retries
-
-    def _manifests(self) -> list[ManifestFile]:
-        parent = self._parent_snapshot_id
-        snapshot = self.metadata.snapshot_by_id(parent) if parent is not None else None
-        live = snapshot.manifests(self._io) if snapshot else []
-        return [
-            manifest
-            for content in (ManifestContent.DATA, ManifestContent.DELETES)
-            for manifest in self._of(content, [m for m in live if m.content == content])
-        ]
-
-    def _of(self, content: ManifestContent, live: list[ManifestFile]) -> Iterable[ManifestFile]:
-        """The new manifest of that content, with small or touched ones folded in, and the rest."""
-        is_data = content == ManifestContent.DATA
-        entries = [
-            self._entry(ManifestEntryStatus.ADDED, file)
-            for file in self._added_data_files
-            if (file.content == DataFileContent.DATA) == is_data
-        ]
-        gone = {file.file_path for file in self._deleted_data_files}
-        fold = live if gone or len(live) >= _FOLD else []
-        for manifest in fold:
-            for entry in manifest.fetch_manifest_entry(self._io, discard_deleted=True):
-                removed = entry.data_file.file_path in gone
-                status = ManifestEntryStatus.DELETED if removed else ManifestEntryStatus.EXISTING
-                entries.append(self._entry(status, entry.data_file, entry))
-        if entries:
-            yield self._write(content, entries)
-        yield from (manifest for manifest in live if manifest not in fold)
-
-    def _entry(
-        self, status: ManifestEntryStatus, file: DataFile, old: ManifestEntry | None = None
-    ) -> ManifestEntry:
-        existing = status == ManifestEntryStatus.EXISTING and old is not None
-        return ManifestEntry.from_args(
-            status=status,
-            snapshot_id=old.snapshot_id if existing and old else self._snapshot_id,
-            sequence_number=old.sequence_number if old else None,
-            file_sequence_number=old.file_sequence_number if old else None,
-            data_file=file,
-        )
-
-    def _write(self, content: ManifestContent, entries: list[ManifestEntry]) -> ManifestFile:
-        metadata = self.metadata
-        kind = ManifestWriterV2 if content == ManifestContent.DATA else _DeleteManifestWriter
-        output = self.new_manifest_output()
-        with kind(
-            metadata.spec(), metadata.schema(), output, self._snapshot_id, self._compression
-        ) as writer:
-            for entry in entries:
-                writer.add_entry(entry)
-        return writer.to_manifest_file()
+def _expired(metadata: TableMetadata) -> Iterator[RemoveSnapshotsUpdate]:
+    """All but the latest snapshots leave the metadata, every so often."""
+    keep = int(metadata.properties.get(KEEP, _KEEP))
+    snapshots = metadata.snapshots  # without the one that is being added
+    if len(snapshots) >= 2 * keep:
+        named = {ref.snapshot_id for ref in metadata.refs.values()}
+        old = sorted(snapshots, key=lambda snapshot: snapshot.sequence_number or 0)[:-keep]
+        ids = [snapshot.snapshot_id for snapshot in old if snapshot.snapshot_id not in named]
+        yield RemoveSnapshotsUpdate.model_validate({"snapshot-ids": ids})

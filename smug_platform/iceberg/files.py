@@ -1,10 +1,9 @@
-"""Reading a lake table's files: which rows are live, where they are, and what they hold.
+"""Reading a table's files: which rows are live, where they are, and what they hold.
 
 Columns are found by field id, so that renamed, added and widened columns read right in old files.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,12 @@ from pyiceberg.manifest import DataFile, DataFileContent
 from pyiceberg.schema import Schema
 from pyiceberg.table.snapshots import Snapshot
 
+from smug_platform.iceberg.cache import Cache
+from smug_platform.iceberg.datafiles import Rows
+from smug_platform.iceberg.manifests import entries, manifests
+
 FILE, ROW = "_file", "_row"  # columns that `LakeFiles.read` adds: the file's number, the row in it
+_GONE = Cache[Mapping[str, Rows]](4_000_000)  # by path of a delete file; weight: rows, of 8 bytes
 
 
 class LakeFiles:
@@ -25,13 +29,14 @@ class LakeFiles:
     def __init__(self, io: FileIO, schema: Schema, snapshot: Snapshot | None) -> None:
         self._io = io
         self._schema = schema
+        self.snapshot_id = snapshot.snapshot_id if snapshot else None
         self.data: list[DataFile] = []
         self.deletes: list[DataFile] = []
-        for manifest in snapshot.manifests(io) if snapshot else ():
-            for entry in manifest.fetch_manifest_entry(io, discard_deleted=True):
+        for manifest in manifests(snapshot, io):
+            for entry in entries(manifest, io):
                 is_data = entry.data_file.content == DataFileContent.DATA
                 (self.data if is_data else self.deletes).append(entry.data_file)
-        self._gone: dict[str, np.ndarray[Any, Any]] | None = None
+        self._gone: dict[str, Rows] | None = None
 
     @property
     def rows(self) -> int:
@@ -47,12 +52,15 @@ class LakeFiles:
         )
 
     def rows_at(self, places: pa.Table) -> pa.Table:
-        """All columns, and FILE and ROW, of the rows at those (FILE, ROW) places."""
+        """All columns, and FILE and ROW, of the rows at those (FILE, ROW) places.
+
+        Of a file only the row groups that hold such rows are read.
+        """
         schema = self._arrow([field.name for field in self._schema.fields])
         parts = []
         for number in places[FILE].unique().to_pylist():
             rows = places.filter(pc.equal(places[FILE], number))[ROW]
-            part = project(self._io, self.data[number], schema).take(rows)
+            part = project(self._io, self.data[number], schema, rows=rows.to_numpy())
             parts.append(_placed(part, number, rows))
         return pa.concat_tables(parts) if parts else _placed_schema(schema).empty_table()
 
@@ -64,10 +72,20 @@ class LakeFiles:
         """The data files in the order of the commits that added them."""
         return self.data[::-1]
 
+    def deleted(self) -> Mapping[str, Rows]:
+        """Numbers of the deleted rows, by path of the data file; in no order."""
+        if self._gone is None:
+            found: dict[str, list[Rows]] = {}
+            for file in self.deletes:
+                for path, rows in _read_deletes(self._io, file).items():
+                    found.setdefault(path, []).append(rows)
+            self._gone = {path: np.concatenate(rows) for path, rows in found.items()}
+        return self._gone
+
     def _read(self, number: int, file: DataFile, columns: Sequence[str]) -> pa.Table:
         table = project(self._io, file, self._arrow(columns))
         table = _placed(table, number, pa.array(np.arange(table.num_rows, dtype=np.int64)))
-        gone = self._deleted().get(file.file_path)
+        gone = self.deleted().get(file.file_path)
         if gone is None:
             return table
         mask = np.ones(table.num_rows, dtype=bool)
@@ -78,30 +96,35 @@ class LakeFiles:
         schema = schema_to_pyarrow(self._schema)
         return pa.schema([schema.field(name) for name in columns])
 
-    def _deleted(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Row numbers that are deleted, by data file."""
-        if self._gone is None:
-            found: dict[str, list[np.ndarray[Any, Any]]] = {}
-            for file in self.deletes:
-                with self._io.new_input(file.file_path).open() as stream:
-                    table = pq.read_table(stream)
-                for path in table["file_path"].unique().to_pylist():
-                    rows = table.filter(pc.equal(table["file_path"], path))["pos"]
-                    found.setdefault(path, []).append(rows.to_numpy())
-            self._gone = {path: np.concatenate(rows) for path, rows in found.items()}
-        return self._gone
+
+def remember_deletes(file: DataFile, gone: Mapping[str, Rows]) -> None:
+    """Hold what a delete file says, by path of the data file; called by who wrote it."""
+    _GONE.put(file.file_path, gone, file.record_count)
 
 
-def project(io: FileIO, file: DataFile, schema: pa.Schema) -> pa.Table:
+def _read_deletes(io: FileIO, file: DataFile) -> Mapping[str, Rows]:
+    found = _GONE.get(file.file_path)
+    if found is None:
+        with io.new_input(file.file_path).open() as stream:
+            table = pq.read_table(stream, read_dictionary=["file_path"]).combine_chunks()
+        found = {
+            path: table.filter(pc.equal(table["file_path"], path))["pos"].to_numpy()
+            for path in table["file_path"].unique().to_pylist()
+        }
+        remember_deletes(file, found)
+    return found
+
+
+def project(io: FileIO, file: DataFile, schema: pa.Schema, *, rows: Rows | None = None) -> pa.Table:
     """A data file's columns by field id, under the names and types of `schema`.
 
-    A column that the file does not have reads as NULL.
+    A column that the file does not have reads as NULL. rows: only those of the file, in that order.
     """
     with io.new_input(file.file_path).open() as stream:
         parquet = pq.ParquetFile(stream)
         names = {_field_id(field): field.name for field in parquet.schema_arrow}
         wanted = [names[_field_id(field)] for field in schema if _field_id(field) in names]
-        table = parquet.read(columns=wanted)
+        table = parquet.read(columns=wanted) if rows is None else _take(parquet, wanted, rows)
     columns = []
     for field in schema:
         name = names.get(_field_id(field))
@@ -110,6 +133,18 @@ def project(io: FileIO, file: DataFile, schema: pa.Schema) -> pa.Table:
         else:
             columns.append(table[name].cast(field.type))
     return pa.table(columns, schema=schema.remove_metadata())
+
+
+def _take(parquet: pq.ParquetFile, columns: list[str], rows: Rows) -> pa.Table:
+    """The rows of those numbers, out of the row groups that they are in."""
+    counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+    ends = np.cumsum(counts)
+    groups = np.searchsorted(ends, rows, side="right")
+    read, place = np.unique(groups, return_inverse=True)
+    starts = np.concatenate([[0], np.cumsum(np.take(counts, read))])[:-1]
+    within = rows - (ends - counts)[groups]
+    table = parquet.read_row_groups(read.tolist(), columns=columns)
+    return table.take(pa.array(starts[place] + within))
 
 
 def _placed(table: pa.Table, number: int, rows: pa.Array | pa.ChunkedArray) -> pa.Table:

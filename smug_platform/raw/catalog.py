@@ -3,8 +3,9 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog import Catalog
 
+from smug_platform import iceberg
 from smug_platform.settings import Settings
 
 NAMESPACES = ("raw", "lake")
@@ -15,7 +16,7 @@ def open_catalog(settings: Settings) -> Catalog:
     location = urlsplit(settings.catalog["warehouse"])
     if location.scheme == "file":
         Path(location.path).mkdir(parents=True, exist_ok=True)
-    catalog = load_catalog("smug", **settings.catalog)
+    catalog = iceberg.open_catalog(settings.catalog)
     for namespace in NAMESPACES:
         catalog.create_namespace_if_not_exists(namespace)
     return catalog

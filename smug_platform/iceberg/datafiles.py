@@ -1,0 +1,159 @@
+"""Writing data files and position-delete files as Parquet, and describing them for a manifest.
+
+Source of the formats: Iceberg spec v2, "Position Delete Files" and "Manifests".
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.io import FileIO
+from pyiceberg.io.pyarrow import (
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+    schema_to_pyarrow,
+)
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
+from pyiceberg.table.locations import LocationProvider
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.typedef import Record
+
+from smug_platform.iceberg.cache import Cache
+
+_MEASURED = 10_000  # rows from which a file's bounds are worth the 2 ms that they take
+_GROUP = 131_072  # rows of a row group: the least that is read to get at one row
+_WRITERS = 8  # files written at once: most of a small one's time is the wait for the disk
+_PATH_ID, _POS_ID = 2147483546, 2147483545  # reserved field ids of position-delete files
+_DELETES = pa.schema(
+    [
+        pa.field("file_path", pa.string(), False, {"PARQUET:field_id": str(_PATH_ID)}),
+        pa.field("pos", pa.int64(), False, {"PARQUET:field_id": str(_POS_ID)}),
+    ]
+)
+_ARROW = Cache[pa.Schema](256)  # by table and schema
+
+Rows = np.ndarray[Any, Any]  # numbers of rows in a file, int64
+
+
+def arrow_schema(metadata: TableMetadata) -> pa.Schema:
+    """The table's present schema in Arrow, with the field ids."""
+    key = f"{metadata.table_uuid}/{metadata.current_schema_id}"
+    schema = _ARROW.get(key)
+    if schema is None:
+        schema = schema_to_pyarrow(metadata.schema())
+        _ARROW.put(key, schema)
+    return schema
+
+
+@dataclass(frozen=True)
+class FileWriter:
+    """Writes a table's files, under its metadata's schema, partitions and properties."""
+
+    io: FileIO
+    metadata: TableMetadata
+    provider: LocationProvider
+
+    def write(self, rows: pa.Table) -> list[DataFile]:
+        """Those rows as data files: one, or one a partition."""
+        rows = rows.cast(arrow_schema(self.metadata))
+        if self.metadata.spec().is_unpartitioned():
+            return [self._data_file(rows, None)]
+        parts = list(self._partitions(rows))
+        with ThreadPoolExecutor(min(len(parts), _WRITERS)) as pool:
+            return list(pool.map(lambda part: self._data_file(*part), parts))
+
+    def write_deletes(self, gone: Mapping[str, Rows]) -> DataFile:
+        """One position-delete file of those rows, by data file, sorted as the spec asks.
+
+        gone: not empty.
+        """
+        paths = sorted(gone)
+        rows = [np.sort(gone[path]) for path in paths]
+        numbers = np.repeat(np.arange(len(paths), dtype=np.int32), [len(part) for part in rows])
+        names = pa.array(paths, pa.string()).take(pa.array(numbers))
+        table = pa.table([names, np.concatenate(rows)], schema=_DELETES)
+        location = self.provider.new_data_location(f"{uuid4()}-deletes.parquet")
+        size, _ = self._parquet(location, table)
+        return self._described(
+            content=DataFileContent.POSITION_DELETES,
+            file_path=location,
+            partition=Record(),
+            file_size_in_bytes=size,
+            record_count=table.num_rows,
+            lower_bounds={_PATH_ID: paths[0].encode()},
+            upper_bounds={_PATH_ID: paths[-1].encode()},
+        )
+
+    def _partitions(self, rows: pa.Table) -> Iterator[tuple[pa.Table, PartitionKey]]:
+        spec, schema = self.metadata.spec(), self.metadata.schema()
+        values = {
+            f"{number}": field.transform.pyarrow_transform(source.field_type)(rows[source.name])
+            for number, field in enumerate(spec.fields)
+            if (source := schema.find_field(field.source_id))
+        }
+        keys = pa.table({**values, "row": pa.array(np.arange(rows.num_rows))})
+        groups = keys.group_by(list(values), use_threads=False).aggregate([("row", "list")])
+        for group in groups.to_pylist():
+            fields = [
+                PartitionFieldValue(field, group[f"{number}"])
+                for number, field in enumerate(spec.fields)
+            ]
+            yield rows.take(pa.array(group["row_list"])), PartitionKey(fields, spec, schema)
+
+    def _data_file(self, rows: pa.Table, key: PartitionKey | None) -> DataFile:
+        location = self.provider.new_data_location(f"{uuid4()}.parquet", key)
+        size, footer = self._parquet(location, rows)
+        return self._described(
+            content=DataFileContent.DATA,
+            file_path=location,
+            partition=key.partition if key else Record(),
+            file_size_in_bytes=size,
+            **self._measured(footer),
+        )
+
+    def _parquet(self, location: str, table: pa.Table) -> tuple[int, pq.FileMetaData]:
+        """Write the table; bytes written, and the footer."""
+        with self.io.new_output(location).create() as stream:
+            options = {"compression": "zstd", "compression_level": 1}
+            with pq.ParquetWriter(stream, table.schema, store_schema=False, **options) as writer:
+                writer.write_table(table, row_group_size=_GROUP)
+            size = stream.tell()
+        return size, writer.writer.metadata
+
+    def _measured(self, footer: pq.FileMetaData) -> dict[str, Any]:
+        """The numbers of rows and, of larger files, the bounds of the columns."""
+        if footer.num_rows < _MEASURED:
+            return {"record_count": footer.num_rows}
+        schema = self.metadata.schema()
+        plan = compute_statistics_plan(schema, self.metadata.properties)
+        names = parquet_path_to_id_mapping(schema)
+        return data_file_statistics_from_parquet_metadata(footer, plan, names).to_serialized_dict()
+
+    def _described(self, **known: Any) -> DataFile:
+        file = DataFile.from_args(
+            file_format=FileFormat.PARQUET, **{**dict.fromkeys(_UNKNOWN), **known}
+        )
+        file.spec_id = self.metadata.default_spec_id
+        return file
+
+
+# Fields of a manifest's entry that may be left out.
+_UNKNOWN = (
+    "column_sizes",
+    "value_counts",
+    "null_value_counts",
+    "nan_value_counts",
+    "lower_bounds",
+    "upper_bounds",
+    "key_metadata",
+    "split_offsets",
+    "equality_ids",
+    "sort_order_id",
+)
