@@ -3,6 +3,7 @@
 from smug_platform.iceberg.catalog import PROPERTIES, create, load, load_all, open_catalog
 from smug_platform.iceberg.change import Change, append, commit
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles, project
+from smug_platform.iceberg.table import Table, Transaction
 
 __all__ = [
     "FILE",
@@ -10,6 +11,8 @@ __all__ = [
     "ROW",
     "Change",
     "LakeFiles",
+    "Table",
+    "Transaction",
     "append",
     "commit",
     "create",

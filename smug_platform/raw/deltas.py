@@ -11,14 +11,16 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io.pyarrow import schema_to_pyarrow
-from pyiceberg.manifest import ManifestEntryStatus
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.transforms import HourTransform, IdentityTransform
 from pyiceberg.types import IntegerType, LongType, NestedField, StringType, TimestamptzType
+
+from smug_platform import iceberg
+from smug_platform.iceberg import Table
+from smug_platform.iceberg.manifests import entries, manifests
 
 NAME = "raw.deltas"
 SCHEMA = Schema(
@@ -47,8 +49,7 @@ PARTITIONS = PartitionSpec(
 PROPERTIES = {
     "format-version": "2",
     "commit.retry.num-retries": "0",  # a retried append by a stale writer would land twice
-    "commit.manifest-merge.enabled": "true",
-    "commit.manifest.min-count-to-merge": "20",
+    "history.expire.min-snapshots-to-keep": "100",  # `continuity` looks back that far
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
     "write.parquet.compression-codec": "zstd",
@@ -66,14 +67,15 @@ class DeltaFile:
     path: str
 
 
-def open_deltas(catalog: Catalog) -> IcebergTable:
+def open_deltas(catalog: Catalog) -> Table:
     """The table, made if it is not there."""
-    try:
-        return catalog.load_table(NAME)
-    except NoSuchTableError:
-        return catalog.create_table_if_not_exists(
+    table = iceberg.load(catalog, NAME)
+    if table is None:
+        catalog.create_table_if_not_exists(
             NAME, schema=SCHEMA, partition_spec=PARTITIONS, properties=PROPERTIES
         )
+        return open_deltas(catalog)
+    return table
 
 
 def sequence(deltas: IcebergTable) -> int:
@@ -93,14 +95,13 @@ def delta_files(deltas: IcebergTable, after: int = 0) -> Iterator[DeltaFile]:
 
     By sequence number and not by snapshot id: it stays right when old snapshots have expired.
     """
-    snapshot = deltas.current_snapshot()
     found = []
-    for manifest in snapshot.manifests(deltas.io) if snapshot else ():
+    for manifest in manifests(deltas.current_snapshot(), deltas.io):
         if manifest.sequence_number <= after:
             continue
-        for entry in manifest.fetch_manifest_entry(deltas.io, discard_deleted=True):
+        for entry in entries(manifest, deltas.io):
             number = entry.sequence_number or manifest.sequence_number
-            if number > after and entry.status != ManifestEntryStatus.DELETED:
+            if number > after:
                 file = entry.data_file
                 found.append(
                     DeltaFile(file.partition[0], number, file.record_count, file.file_path)

@@ -20,14 +20,14 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as IcebergTable
 
+from smug_platform import iceberg
 from smug_platform.capture.position import Position
 from smug_platform.errors import StreamError
+from smug_platform.iceberg import Table
 from smug_platform.raw import deltas as raw
 from smug_platform.raw.quarantine import Refused, quarantine
 from smug_platform.stream.reader import Batch, Reader, Record, StreamPositions
 
-_KEEP_SNAPSHOTS = timedelta(hours=24)
-_EXPIRE_EVERY = 50
 _SHARD = "_shard"  # the table name of a schema change that concerns no one table
 
 _ENVELOPE = pa.schema(
@@ -116,7 +116,7 @@ def source_positions(table: IcebergTable) -> dict[str, Position]:
     return {shard: Position.parse(text) for shard, text in found.items()}
 
 
-def _commit(catalog: Catalog, table: IcebergTable, batch: Batch) -> Landed:
+def _commit(catalog: Catalog, table: Table, batch: Batch) -> Landed:
     started = time.perf_counter()
     sources = source_positions(table)
     if not batch.records and not batch.poison and batch.positions == stream_positions(table):
@@ -130,9 +130,9 @@ def _commit(catalog: Catalog, table: IcebergTable, batch: Batch) -> Landed:
     for shard, position in _reached(arrow).items():
         sources[shard] = max(position, sources.get(shard, position))
     added = quarantine(catalog, refused)
-    table.append(arrow, snapshot_properties=_summary(batch.positions, sources))
-    _expire(table)
-    snapshot = table.current_snapshot()
+    transaction = table.transaction()
+    snapshot_id = iceberg.append(transaction, arrow, summary=_summary(batch.positions, sources))
+    transaction.commit_transaction()
     return Landed(
         deltas=arrow.num_rows,
         copies=max(copies, 0),
@@ -141,7 +141,7 @@ def _commit(catalog: Catalog, table: IcebergTable, batch: Batch) -> Landed:
         sources=sources,
         behind=batch.behind,
         latest_commit=pc.max(arrow["committed_at"]).as_py(),
-        snapshot_id=snapshot.snapshot_id if snapshot else None,
+        snapshot_id=snapshot_id,
         seconds=time.perf_counter() - started,
     )
 
@@ -219,10 +219,3 @@ def _reached(arrow: pa.Table) -> dict[str, Position]:
     connection.register("deltas", arrow)
     rows = connection.execute(_REACHED).fetchall()
     return {shard: Position(*place) for shard, *place in rows}
-
-
-def _expire(table: IcebergTable) -> None:
-    """Every so often drop the snapshots of more than a day ago, so that commits stay fast."""
-    if len(table.metadata.snapshots) % _EXPIRE_EVERY == 0:
-        before = datetime.now(UTC) - _KEEP_SNAPSHOTS
-        table.maintenance.expire_snapshots().older_than(before).commit()

@@ -4,18 +4,26 @@ An entry's id is a hash of what it holds and where it came from, so that a batch
 again after a crash adds nothing twice.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.schema import Schema
-from pyiceberg.table import Table as IcebergTable
 from pyiceberg.types import BinaryType, NestedField, StringType, TimestamptzType
 
+from smug_platform import iceberg
+from smug_platform.errors import LakeError
+from smug_platform.iceberg import Table
+
+_ATTEMPTS = 20  # each failure is another's success, and few tables are merged at once
 NAME = "raw.quarantine"
 SCHEMA = Schema(
     NestedField(1, "id", StringType(), required=True, doc="hash of place, payload and reason"),
@@ -47,22 +55,37 @@ class Refused:
         return sha256(head + self.payload).hexdigest()
 
 
-def open_quarantine(catalog: Catalog) -> IcebergTable:
+def open_quarantine(catalog: Catalog) -> Table:
     """The table, made if it is not there."""
-    properties = {"format-version": "2", "write.metadata.delete-after-commit.enabled": "true"}
-    return catalog.create_table_if_not_exists(NAME, schema=SCHEMA, properties=properties)
+    table = iceberg.load(catalog, NAME)
+    if table is None:
+        catalog.create_table_if_not_exists(NAME, schema=SCHEMA, properties=iceberg.PROPERTIES)
+        return open_quarantine(catalog)
+    return table
 
 
 def quarantine(catalog: Catalog, refused: Sequence[Refused]) -> int:
     """Put aside what is not there yet; the number of entries added.
 
     Called before the commit that leaves the entries behind: a crash between the two repeats the
-    batch, and the ids make that harmless.
+    batch, and the ids make that harmless. Raises LakeError when others keep writing at once.
     """
     if not refused:
         return 0
-    table = open_quarantine(catalog)
-    known = set(table.scan(selected_fields=("id",)).to_arrow()["id"].to_pylist())
+    for _ in range(_ATTEMPTS):
+        with suppress(CommitFailedException):  # another table's merge put something aside
+            return _add(open_quarantine(catalog), refused)
+    raise LakeError("others keep writing to the quarantine", remedy="try again", passes=True)
+
+
+def counts(catalog: Catalog) -> dict[str, int]:
+    """How many entries each table has in quarantine; a record of no known table counts as ''."""
+    table = iceberg.load(catalog, NAME)
+    return Counter(name or "" for name in _column(table, "table_name")) if table else {}
+
+
+def _add(table: Table, refused: Sequence[Refused]) -> int:
+    known = set(_column(table, "id"))
     fresh = {entry.id: entry for entry in refused if entry.id not in known}
     if fresh:
         now = datetime.now(UTC)
@@ -79,14 +102,14 @@ def quarantine(catalog: Catalog, refused: Sequence[Refused]) -> int:
             }
             for key, entry in fresh.items()
         ]
-        table.append(pa.Table.from_pylist(rows, schema=schema_to_pyarrow(SCHEMA)))
+        arrow = pa.Table.from_pylist(rows, schema=schema_to_pyarrow(SCHEMA))
+        transaction = table.transaction()
+        iceberg.append(transaction, arrow, summary={})
+        transaction.commit_transaction()
     return len(fresh)
 
 
-def counts(catalog: Catalog) -> dict[str, int]:
-    """How many entries each table has in quarantine; a record of no known table counts as ''."""
-    if not catalog.table_exists(NAME):
-        return {}
-    names = open_quarantine(catalog).scan(selected_fields=("table_name",)).to_arrow()
-    tally = names["table_name"].value_counts().to_pylist()
-    return {entry["values"] or "": entry["counts"] for entry in tally}
+def _column(table: Table, name: str) -> list[Any]:
+    files = iceberg.LakeFiles(table.io, table.schema(), table.current_snapshot())
+    column: list[Any] = files.read([name])[name].to_pylist()
+    return column
