@@ -10,9 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-import duckdb
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,48 +21,18 @@ from pyiceberg.table import Table as IcebergTable
 
 from smug_platform import iceberg
 from smug_platform.capture.position import Position
+from smug_platform.duck import in_memory
 from smug_platform.errors import StreamError
 from smug_platform.iceberg import Table
 from smug_platform.raw import deltas as raw
+from smug_platform.raw.envelopes import decode
 from smug_platform.raw.quarantine import Refused, quarantine
-from smug_platform.stream.reader import Batch, Reader, Record, StreamPositions
-
-_SHARD = "_shard"  # the table name of a schema change that concerns no one table
-
-_ENVELOPE = pa.schema(
-    [
-        ("epoch", pa.int32()),
-        ("number", pa.int64()),
-        ("topic", pa.string()),
-        ("key", pa.string()),
-        ("payload", pa.string()),
-        ("stream_shard", pa.string()),
-        ("sequence_number", pa.string()),
-    ]
-)
+from smug_platform.stream.reader import Batch, Reader, StreamPositions
 
 _REACHED = """
 select shard, place.e, place.f, place.o, place.r
 from (select shard, max({e: epoch, f: binlog_file, o: binlog_offset, r: row_number}) as place
       from deltas group by shard)
-"""
-
-_DECODE = """
-select if(split_part(topic, '.', 3) = '', null, split_part(topic, '.', 3)) as table_name,
-       split_part(topic, '.', 1) as shard,
-       coalesce(v.op, 'ddl') as op,
-       epoch,
-       try_cast(regexp_extract(v.source.file, '\\.(\\d+)$', 1) as bigint) as binlog_file,
-       v.source.pos as binlog_offset,
-       if(v.op = 'r', number, v.source."row") as row_number,
-       key,
-       payload,
-       make_timestamp(v.source.ts_us) as committed_at,
-       make_timestamp(v.ts_ms * 1000) as captured_at,
-       stream_shard,
-       sequence_number
-from (select *, from_json(payload, '{"op":"VARCHAR","ts_ms":"BIGINT","source":{"file":"VARCHAR",
-      "pos":"BIGINT","row":"INTEGER","ts_us":"BIGINT"}}') as v from envelopes)
 """
 
 
@@ -155,67 +124,9 @@ def _summary(stream: StreamPositions, sources: Mapping[str, Position]) -> dict[s
     }
 
 
-def decode(records: list[Record]) -> tuple[pa.Table, list[Refused]]:
-    """Envelopes to the columns of `raw.deltas`, in the order they came, and what is no envelope.
-
-    A schema change that concerns several tables becomes one delta a table.
-    """
-    envelopes, refused = _envelopes(records)
-    connection = duckdb.connect()
-    connection.register("envelopes", envelopes)
-    found = connection.sql(_DECODE).to_arrow_table()
-    is_ddl = pc.equal(found["op"], "ddl")
-    changes = _schema_changes(found.filter(is_ddl))
-    return pa.concat_tables([changes, _typed(found.filter(pc.invert(is_ddl)))]), refused
-
-
-def _envelopes(records: list[Record]) -> tuple[pa.Table, list[Refused]]:
-    """The envelopes taken apart; an envelope is JSON of three lines: head, key, value."""
-    columns: list[list[object]] = [[] for _ in _ENVELOPE]
-    refused = []
-    for record in records:
-        try:
-            envelope = orjson.loads(record.data)
-            _, key, value = record.data.split(b"\n")
-            fields = (
-                envelope["epoch"],
-                envelope.get("number", 0),
-                envelope["topic"],
-                key[len(b'"key":') : -1].decode() if envelope["key"] is not None else None,
-                value[len(b'"value":') : -1].decode(),
-                record.stream_shard,
-                record.sequence_number,
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            place = f"{record.stream_shard}/{record.sequence_number}/{record.sub}"
-            reason = f"not an envelope: {error}"
-            refused.append(Refused("raw", None, None, place, reason, record.data))
-            continue
-        for column, item in zip(columns, fields, strict=True):
-            column.append(item)
-    return pa.table(columns, schema=_ENVELOPE), refused
-
-
-def _schema_changes(found: pa.Table) -> pa.Table:
-    """One row a changed table, without the copies that came through the other lanes."""
-    rows = {}
-    for row in found.to_pylist():
-        event = orjson.loads(row["payload"])
-        names = [change["id"].split(".")[-1].strip('"') for change in event["tableChanges"]]
-        for name in names or [_SHARD]:
-            place = (row["shard"], row["epoch"], row["binlog_file"], row["binlog_offset"])
-            rows[(*place, name, event["ddl"])] = row | {"table_name": name}
-    return _typed(pa.Table.from_pylist(list(rows.values()), schema=found.schema))
-
-
-def _typed(found: pa.Table) -> pa.Table:
-    landed_at = pa.repeat(pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC")), found.num_rows)
-    return found.append_column("landed_at", landed_at).select(raw.ARROW.names).cast(raw.ARROW)
-
-
 def _reached(arrow: pa.Table) -> dict[str, Position]:
     """The highest position of each source shard in a batch."""
-    connection = duckdb.connect()
-    connection.register("deltas", arrow)
-    rows = connection.execute(_REACHED).fetchall()
+    with in_memory() as connection:
+        connection.register("deltas", arrow)
+        rows = connection.execute(_REACHED).fetchall()
     return {shard: Position(*place) for shard, *place in rows}
