@@ -3,6 +3,7 @@
 from smug_platform.iceberg.catalog import PROPERTIES, create, load, load_all, open_catalog
 from smug_platform.iceberg.change import Change, append, commit
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles, project
+from smug_platform.iceberg.orphans import remove_orphans
 from smug_platform.iceberg.table import Table, Transaction
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "load_all",
     "open_catalog",
     "project",
+    "remove_orphans",
 ]

@@ -83,11 +83,11 @@ class LocalCatalog(SqlCatalog):
     commits have removed.
     """
 
-    def __init__(self, name: str, **properties: str) -> None:
-        super().__init__(name, **properties)
+    def _init_catalog(self) -> None:
+        """What pyiceberg calls once the engine is there, and before it is used."""
         if self.engine.dialect.name == "sqlite":
-            self.engine.dispose()  # what the parent opened has not been set
             event.listen(self.engine, "connect", _set_sqlite)
+        super()._init_catalog()
 
     @cached_property
     def _io(self) -> FileIO:

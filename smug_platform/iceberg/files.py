@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import schema_to_pyarrow
-from pyiceberg.manifest import DataFile, DataFileContent
+from pyiceberg.manifest import DataFile, DataFileContent, ManifestEntry
 from pyiceberg.schema import Schema
 from pyiceberg.table.snapshots import Snapshot
 
@@ -30,12 +30,12 @@ class LakeFiles:
         self._io = io
         self._schema = schema
         self.snapshot_id = snapshot.snapshot_id if snapshot else None
-        self.data: list[DataFile] = []
-        self.deletes: list[DataFile] = []
-        for manifest in manifests(snapshot, io):
-            for entry in entries(manifest, io):
-                is_data = entry.data_file.content == DataFileContent.DATA
-                (self.data if is_data else self.deletes).append(entry.data_file)
+        live = [one for manifest in manifests(snapshot, io) for one in entries(manifest, io)]
+        live.sort(key=_sequence, reverse=True)
+        data = DataFileContent.DATA
+        self.data = [one.data_file for one in live if one.data_file.content == data]
+        """Newest commit first."""
+        self.deletes = [one.data_file for one in live if one.data_file.content != data]
         self._gone: dict[str, Rows] | None = None
 
     @property
@@ -95,6 +95,10 @@ class LakeFiles:
     def _arrow(self, columns: Sequence[str]) -> pa.Schema:
         schema = schema_to_pyarrow(self._schema)
         return pa.schema([schema.field(name) for name in columns])
+
+
+def _sequence(entry: ManifestEntry) -> int:
+    return entry.sequence_number or 0
 
 
 def remember_deletes(file: DataFile, gone: Mapping[str, Rows]) -> None:
