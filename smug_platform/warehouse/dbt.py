@@ -6,6 +6,7 @@ one runs, this process holds the warehouse; afterwards every handle is closed, s
 open the file.
 """
 
+import atexit
 import gc
 import importlib.metadata
 import json
@@ -172,6 +173,7 @@ def _parse(settings: Settings) -> "Manifest":
                 raise _cannot_run(outcome)
             _PARSED[key] = (newest, outcome.result)  # type: ignore[assignment]
             gc.freeze()  # the project stays, and each build ends with a collection
+            atexit.register(gc.unfreeze)  # what is frozen at the end counts as leaked
         return _PARSED[key][1]
 
 
