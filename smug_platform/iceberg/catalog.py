@@ -21,7 +21,7 @@ from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.update import TableRequirement, TableUpdate
 from pyiceberg.typedef import Identifier
-from sqlalchemy import ColumnElement, event, select, update
+from sqlalchemy import bindparam, event, select, update
 
 from smug_platform.iceberg.cache import Cache
 from smug_platform.iceberg.fileio import DurableFileIO
@@ -37,6 +37,21 @@ PROPERTIES = {
 }
 _TABLES = 256  # whose metadata are held, one version of each: about 0.2 MB a table
 _PARSED = Cache[tuple[str, TableMetadata]](_TABLES)
+
+_IS = (
+    IcebergTables.catalog_name == bindparam("catalog"),
+    IcebergTables.table_namespace == bindparam("space"),
+    IcebergTables.table_name == bindparam("table"),
+)
+_FIND = select(IcebergTables.metadata_location).where(*_IS)
+_FIND_ALL = select(
+    IcebergTables.table_namespace, IcebergTables.table_name, IcebergTables.metadata_location
+).where(_IS[0])
+_SWAP = (
+    update(IcebergTables)
+    .where(*_IS, IcebergTables.metadata_location == bindparam("old"))
+    .values(metadata_location=bindparam("new"), previous_metadata_location=bindparam("old"))
+)
 
 
 def open_catalog(properties: Mapping[str, str]) -> Catalog:
@@ -97,22 +112,16 @@ class LocalCatalog(SqlCatalog):
     def load_table(self, identifier: str | Identifier) -> Table:
         """The table as it stands now. Raises NoSuchTableError."""
         key = self.identifier_to_tuple(identifier)
-        query = select(IcebergTables.metadata_location).where(*self._is(key))
         with self.engine.connect() as connection:
-            location = connection.scalar(query)
+            location = connection.scalar(_FIND, self._named(key))
         if not location:
             raise NoSuchTableError(f"Table does not exist: {'.'.join(key)}")
         return self._table(key, location)
 
     def load_tables(self, names: Sequence[str]) -> dict[str, Table]:
         """Those of the tables that are there, found in one query."""
-        query = select(
-            IcebergTables.table_namespace,
-            IcebergTables.table_name,
-            IcebergTables.metadata_location,
-        ).where(IcebergTables.catalog_name == self.name)
         with self.engine.connect() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(_FIND_ALL, {"catalog": self.name}).all()
         found = {f"{space}.{name}": location for space, name, location in rows if location}
         return {
             name: self._table(self.identifier_to_tuple(name), found[name])
@@ -140,25 +149,17 @@ class LocalCatalog(SqlCatalog):
         provider = load_location_provider(metadata.location, metadata.properties)
         new = provider.new_table_metadata_file_location(version)
         self._write_metadata(metadata, table.io, new)
-        swap = (
-            update(IcebergTables)
-            .where(*self._is(table.name()), IcebergTables.metadata_location == old)
-            .values(metadata_location=new, previous_metadata_location=old)
-        )
+        swap = {**self._named(table.name()), "old": old, "new": new}
         with self.engine.begin() as connection:
-            if connection.execute(swap).rowcount != 1:
+            if connection.execute(_SWAP, swap).rowcount != 1:
                 raise CommitFailedException(f"another commit of {'.'.join(table.name())} was first")
         _remember(new, metadata)
         return CommitTableResponse.model_construct(
             metadata=_copied(metadata), metadata_location=new
         )
 
-    def _is(self, key: Identifier) -> list[ColumnElement[bool]]:
-        return [
-            IcebergTables.catalog_name == self.name,
-            IcebergTables.table_namespace == ".".join(key[:-1]),
-            IcebergTables.table_name == key[-1],
-        ]
+    def _named(self, key: Identifier) -> dict[str, str]:
+        return {"catalog": self.name, "space": ".".join(key[:-1]), "table": key[-1]}
 
     def _table(self, key: Identifier, location: str) -> Table:
         held = _PARSED.get(location.rpartition("/")[0])

@@ -6,7 +6,6 @@ metadata, and small manifests are folded, so that the thousandth commit costs wh
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import log
 
@@ -39,7 +38,7 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
-from smug_platform.iceberg.datafiles import FileWriter, Rows
+from smug_platform.iceberg.datafiles import FileWriter, Rows, writers
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles, remember_deletes
 from smug_platform.iceberg.manifests import NewSnapshot, entries, manifests
 
@@ -76,9 +75,9 @@ def commit(
         raise CommitFailedException(f"planned on snapshot {files.snapshot_id}, which is past")
     writer = _writer(transaction)
     rows, gone = change.rows, _by_path(files.data, change.replaced)
-    with ThreadPoolExecutor(1) as other:  # the two wait for the disk at the same time
-        deletes = other.submit(writer.write_deletes, gone) if gone else None
-        added = writer.write(rows) if rows is not None and rows.num_rows else []
+    # The two wait for the disk at the same time.
+    deletes = writers().submit(writer.write_deletes, gone) if gone else None
+    added = writer.write(rows) if rows is not None and rows.num_rows else []
     if deletes is not None:
         added.append(deletes.result())
         remember_deletes(added[-1], gone)

@@ -3,9 +3,11 @@
 Source of the formats: Iceberg spec v2, "Position Delete Files" and "Manifests".
 """
 
+import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -29,7 +31,8 @@ from smug_platform.iceberg.cache import Cache
 
 _MEASURED = 10_000  # rows from which a file's bounds are worth the 2 ms that they take
 _GROUP = 131_072  # rows of a row group: the least that is read to get at one row
-_WRITERS = 8  # files written at once: most of a small one's time is the wait for the disk
+_WRITERS = 4  # files written at once: most of a small one's time is the wait for the disk
+_BUFFERED = 64 << 20  # bytes in memory up to which a file is written in one piece
 _PATH_ID, _POS_ID = 2147483546, 2147483545  # reserved field ids of position-delete files
 _DELETES = pa.schema(
     [
@@ -52,6 +55,16 @@ def arrow_schema(metadata: TableMetadata) -> pa.Schema:
     return schema
 
 
+def writers() -> Executor:
+    """The threads that write files; other ones in a process that was forked."""
+    return _writers(os.getpid())
+
+
+@cache
+def _writers(_process: int) -> Executor:
+    return ThreadPoolExecutor(_WRITERS, thread_name_prefix="iceberg")
+
+
 @dataclass(frozen=True)
 class FileWriter:
     """Writes a table's files, under its metadata's schema, partitions and properties."""
@@ -65,9 +78,10 @@ class FileWriter:
         rows = rows.cast(arrow_schema(self.metadata))
         if self.metadata.spec().is_unpartitioned():
             return [self._data_file(rows, None)]
-        parts = list(self._partitions(rows))
-        with ThreadPoolExecutor(min(len(parts), _WRITERS)) as pool:
-            return list(pool.map(lambda part: self._data_file(*part), parts))
+        waiting = [
+            writers().submit(self._data_file, part, key) for part, key in self._partitions(rows)
+        ]
+        return [file.result() for file in waiting]
 
     def write_deletes(self, gone: Mapping[str, Rows]) -> DataFile:
         """One position-delete file of those rows, by data file, sorted as the spec asks.
@@ -120,10 +134,14 @@ class FileWriter:
 
     def _parquet(self, location: str, table: pa.Table) -> tuple[int, pq.FileMetaData]:
         """Write the table; bytes written, and the footer."""
+        buffer = pa.BufferOutputStream()  # Arrow's own: to write to Python's takes twice the time
         with self.io.new_output(location).create() as stream:
+            sink = buffer if table.nbytes < _BUFFERED else stream
             options = {"compression": "zstd", "compression_level": 1}
-            with pq.ParquetWriter(stream, table.schema, store_schema=False, **options) as writer:
+            with pq.ParquetWriter(sink, table.schema, store_schema=False, **options) as writer:
                 writer.write_table(table, row_group_size=_GROUP)
+            if sink is buffer:
+                stream.write(buffer.getvalue())
             size = stream.tell()
         return size, writer.writer.metadata
 

@@ -42,6 +42,7 @@ from smug_platform.iceberg.cache import Cache
 
 _LISTS = Cache[tuple[ManifestFile, ...]](20_000)  # by path; weight: manifests, of 1 KB each
 _ENTRIES = Cache[tuple[ManifestEntry, ...]](50_000)  # by path; weight: files, of 1 to 3 KB each
+_LISTED = Cache[bytes](20_000)  # by path; of 0.3 KB each
 _SYNC = bytes(range(16))  # marks the end of a block; any 16 bytes do
 _HEADER = construct_writer(META_SCHEMA)
 
@@ -91,7 +92,9 @@ class NewSnapshot:
         """Write a manifest of those entries; the ones that are added get their number here."""
         metadata = self.metadata
         location = self.provider.new_metadata_location(f"{uuid4()}-m0.avro")
-        length = _write(self.io, location, _manifest_layout(metadata, content), written)
+        layout = _manifest_layout(metadata, content)
+        blocks = [_encoded(layout, entry) for entry in written]
+        length = _write(self.io, location, layout.meta, blocks)
         for entry in written:
             if entry.sequence_number is None:
                 entry.sequence_number = entry.file_sequence_number = self.sequence
@@ -124,7 +127,8 @@ class NewSnapshot:
             "parent-snapshot-id": "null" if parent is None else str(parent),
             "sequence-number": str(self.sequence),
         }
-        _write(self.io, location, _list_layout(), held, extra)
+        layout = _list_layout()
+        _write(self.io, location, {**layout.meta, **extra}, [_listed(one) for one in held])
         _LISTS.put(location, tuple(held), len(held))
         return location
 
@@ -171,23 +175,28 @@ def _described(meta: Mapping[str, str], schema: Any, name: str) -> dict[str, str
     return {**meta, "avro.schema": json.dumps(avro), AVRO_CODEC_KEY: "deflate"}
 
 
-def _write(
-    io: FileIO,
-    location: str,
-    layout: _Layout,
-    records: Sequence[Record],
-    extra: Mapping[str, str] | None = None,
-) -> int:
+def _listed(manifest: ManifestFile) -> bytes:
+    """A manifest as its list has it: a list says again what the one before it said."""
+    found = _LISTED.get(manifest.manifest_path)
+    if found is None:
+        found = _encoded(_list_layout(), manifest)
+        _LISTED.put(manifest.manifest_path, found)
+    return found
+
+
+def _encoded(layout: _Layout, record: Record) -> bytes:
+    stream = streams.BytesIO()
+    layout.writer.write(BinaryEncoder(stream), record)
+    return stream.getvalue()
+
+
+def _write(io: FileIO, location: str, meta: Mapping[str, str], records: Sequence[bytes]) -> int:
     """Write an Avro file of one block; its bytes."""
-    block = streams.BytesIO()
-    encoder = BinaryEncoder(block)
-    for record in records:
-        layout.writer.write(encoder, record)
     packer = zlib.compressobj(1, wbits=-15)  # raw, as Avro has it
-    packed = packer.compress(block.getvalue()) + packer.flush()
+    packed = packer.compress(b"".join(records)) + packer.flush()
     whole = streams.BytesIO()
     encoder = BinaryEncoder(whole)
-    _HEADER.write(encoder, AvroFileHeader(MAGIC, {**layout.meta, **(extra or {})}, _SYNC))
+    _HEADER.write(encoder, AvroFileHeader(MAGIC, meta, _SYNC))
     encoder.write_int(len(records))
     encoder.write_int(len(packed))
     encoder.write(packed + _SYNC)
