@@ -23,6 +23,7 @@ from pyiceberg.io.pyarrow import (
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
+from pyiceberg.schema import Schema, sanitize_column_names
 from pyiceberg.table.locations import LocationProvider
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.typedef import Record
@@ -33,6 +34,12 @@ _MEASURED = 10_000  # rows from which a file's bounds are worth the 2 ms that th
 _GROUP = 131_072  # rows of a row group: the least that is read to get at one row
 _WRITERS = 4  # files written at once: most of a small one's time is the wait for the disk
 _BUFFERED = 64 << 20  # bytes in memory up to which a file is written in one piece
+_PARQUET = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "store_decimal_as_integer": True,  # as the spec has it, up to 18 digits
+    "store_schema": False,  # Arrow's own types are not the table's
+}
 _PATH_ID, _POS_ID = 2147483546, 2147483545  # reserved field ids of position-delete files
 _DELETES = pa.schema(
     [
@@ -40,19 +47,29 @@ _DELETES = pa.schema(
         pa.field("pos", pa.int64(), False, {"PARQUET:field_id": str(_POS_ID)}),
     ]
 )
-_ARROW = Cache[pa.Schema](256)  # by table and schema
 
 Rows = np.ndarray[Any, Any]  # numbers of rows in a file, int64
 
 
-def arrow_schema(metadata: TableMetadata) -> pa.Schema:
-    """The table's present schema in Arrow, with the field ids."""
+@dataclass(frozen=True)
+class _Shape:
+    """A schema in Arrow, with the field ids, and as files have it: names without odd signs."""
+
+    arrow: pa.Schema
+    stored: Schema
+
+
+_SHAPES = Cache[_Shape](256)  # by table and schema
+
+
+def _shape(metadata: TableMetadata) -> _Shape:
     key = f"{metadata.table_uuid}/{metadata.current_schema_id}"
-    schema = _ARROW.get(key)
-    if schema is None:
-        schema = schema_to_pyarrow(metadata.schema())
-        _ARROW.put(key, schema)
-    return schema
+    shape = _SHAPES.get(key)
+    if shape is None:
+        schema = metadata.schema()
+        shape = _Shape(schema_to_pyarrow(schema), sanitize_column_names(schema))
+        _SHAPES.put(key, shape)
+    return shape
 
 
 def writers() -> Executor:
@@ -74,8 +91,11 @@ class FileWriter:
     provider: LocationProvider
 
     def write(self, rows: pa.Table) -> list[DataFile]:
-        """Those rows as data files: one, or one a partition."""
-        rows = rows.cast(arrow_schema(self.metadata))
+        """Those rows as data files: one, or one a partition.
+
+        Raises ValueError when their columns are not the table's, in its order.
+        """
+        rows = rows.cast(_shape(self.metadata).arrow)
         if self.metadata.spec().is_unpartitioned():
             return [self._data_file(rows, None)]
         waiting = [
@@ -123,7 +143,8 @@ class FileWriter:
 
     def _data_file(self, rows: pa.Table, key: PartitionKey | None) -> DataFile:
         location = self.provider.new_data_location(f"{uuid4()}.parquet", key)
-        size, footer = self._parquet(location, rows)
+        names = [field.name for field in _shape(self.metadata).stored.fields]
+        size, footer = self._parquet(location, rows.rename_columns(names))
         return self._described(
             content=DataFileContent.DATA,
             file_path=location,
@@ -137,8 +158,7 @@ class FileWriter:
         buffer = pa.BufferOutputStream()  # Arrow's own: to write to Python's takes twice the time
         with self.io.new_output(location).create() as stream:
             sink = buffer if table.nbytes < _BUFFERED else stream
-            options = {"compression": "zstd", "compression_level": 1}
-            with pq.ParquetWriter(sink, table.schema, store_schema=False, **options) as writer:
+            with pq.ParquetWriter(sink, table.schema, **_PARQUET) as writer:
                 writer.write_table(table, row_group_size=_GROUP)
             if sink is buffer:
                 stream.write(buffer.getvalue())
@@ -149,7 +169,7 @@ class FileWriter:
         """The numbers of rows and, of larger files, the bounds of the columns."""
         if footer.num_rows < _MEASURED:
             return {"record_count": footer.num_rows}
-        schema = self.metadata.schema()
+        schema = _shape(self.metadata).stored
         plan = compute_statistics_plan(schema, self.metadata.properties)
         names = parquet_path_to_id_mapping(schema)
         return data_file_statistics_from_parquet_metadata(footer, plan, names).to_serialized_dict()

@@ -31,12 +31,12 @@ class _DurableFile(PyArrowFile):
         """Open the file for writing. Raises FileExistsError if it is there and not to be lost."""
         path = Path(self._path)
         make_folder(path.parent)
-        return _DurableStream(path, "wb" if overwrite else "xb")
+        return _DurableStream(path, "w" if overwrite else "x")
 
 
 class _DurableStream(io.BufferedWriter):
     def __init__(self, path: Path, mode: str) -> None:
-        super().__init__(io.FileIO(path, mode.removesuffix("b")))
+        super().__init__(io.FileIO(path, mode))
         self._folder = path.parent
 
     def close(self) -> None:

@@ -110,7 +110,7 @@ def _read_deletes(io: FileIO, file: DataFile) -> Mapping[str, Rows]:
     found = _GONE.get(file.file_path)
     if found is None:
         with io.new_input(file.file_path).open() as stream:
-            table = pq.read_table(stream, read_dictionary=["file_path"]).combine_chunks()
+            table = pq.ParquetFile(stream).read().combine_chunks()
         found = {
             path: table.filter(pc.equal(table["file_path"], path))["pos"].to_numpy()
             for path in table["file_path"].unique().to_pylist()

@@ -1,11 +1,14 @@
 """Reading: the rows that are asked for, out of the row groups that hold them."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.schema import Schema
+from pyiceberg.types import DecimalType, LongType, NestedField
 
 from smug_platform import iceberg
 from smug_platform.iceberg import FILE, ROW, Change, datafiles
@@ -86,3 +89,37 @@ def test_deletes_of_several_files_stand_in_one(catalog: LocalCatalog) -> None:
         written = pq.read_table(stream)
     assert written["file_path"].to_pylist() == sorted(written["file_path"].to_pylist())
     assert load(catalog).scan().to_arrow().num_rows == after.rows == 103
+
+
+def test_columns_with_odd_names_and_decimals(catalog: LocalCatalog) -> None:
+    """MySQL allows them; files have them as pyiceberg's own would, and are read by field id."""
+    odd = Schema(
+        NestedField(1, "a.b", LongType()),
+        NestedField(2, "price in $", DecimalType(18, 2)),
+        NestedField(3, "größe", DecimalType(38, 0)),
+    )
+    table = iceberg.create(catalog, "lake.odd", odd)
+    given = {
+        "a.b": list(range(60)),
+        "price in $": [Decimal("-123456789012345.67")] * 60,
+        "größe": [Decimal(10**37)] * 60,
+    }
+    change = Change(pa.table(given).cast(odd.as_arrow()))
+    transaction = table.transaction()
+    iceberg.commit(transaction, files_of(table), change, summary={})
+    transaction.commit_transaction()
+    assert files_of(table).read(list(given)).select(list(given)).to_pydict() == given
+    assert table.scan().to_arrow().to_pydict() == given
+    (file,) = files_of(table).data
+    assert file.upper_bounds[1] == (59).to_bytes(8, "little")
+    with table.io.new_input(file.file_path).open() as stream:
+        stored = pq.ParquetFile(stream).schema
+    kinds = [stored.column(number).physical_type for number in range(3)]
+    assert kinds == ["INT64", "INT64", "FIXED_LEN_BYTE_ARRAY"]
+
+
+def test_rows_of_another_shape_are_refused(catalog: LocalCatalog) -> None:
+    table = load(catalog)
+    wrong = rows(1).select(["title", "id"])
+    with pytest.raises(ValueError, match="names"):
+        iceberg.append(table.transaction(), wrong, summary={})
