@@ -98,8 +98,10 @@ class FileWriter:
         rows = rows.cast(_shape(self.metadata).arrow)
         if self.metadata.spec().is_unpartitioned():
             return [self._data_file(rows, None)]
+        rows = rows.combine_chunks()  # rows are taken out of one chunk in half the time
         waiting = [
-            writers().submit(self._data_file, part, key) for part, key in self._partitions(rows)
+            writers().submit(self._data_file, rows, key, places)
+            for places, key in self._partitions(rows)
         ]
         return [file.result() for file in waiting]
 
@@ -125,7 +127,8 @@ class FileWriter:
             upper_bounds={_PATH_ID: paths[-1].encode()},
         )
 
-    def _partitions(self, rows: pa.Table) -> Iterator[tuple[pa.Table, PartitionKey]]:
+    def _partitions(self, rows: pa.Table) -> Iterator[tuple[pa.Array, PartitionKey]]:
+        """The numbers of each partition's rows, in their order."""
         spec, schema = self.metadata.spec(), self.metadata.schema()
         values = {
             f"{number}": field.transform.pyarrow_transform(source.field_type)(rows[source.name])
@@ -134,14 +137,18 @@ class FileWriter:
         }
         keys = pa.table({**values, "row": pa.array(np.arange(rows.num_rows))})
         groups = keys.group_by(list(values), use_threads=False).aggregate([("row", "list")])
-        for group in groups.to_pylist():
+        places = groups["row_list"].combine_chunks()
+        for at, group in enumerate(groups.select(list(values)).to_pylist()):
             fields = [
                 PartitionFieldValue(field, group[f"{number}"])
                 for number, field in enumerate(spec.fields)
             ]
-            yield rows.take(pa.array(group["row_list"])), PartitionKey(fields, spec, schema)
+            yield places[at].values, PartitionKey(fields, spec, schema)
 
-    def _data_file(self, rows: pa.Table, key: PartitionKey | None) -> DataFile:
+    def _data_file(
+        self, rows: pa.Table, key: PartitionKey | None, places: pa.Array | None = None
+    ) -> DataFile:
+        rows = rows if places is None else rows.take(places)
         location = self.provider.new_data_location(f"{uuid4()}.parquet", key)
         names = [field.name for field in _shape(self.metadata).stored.fields]
         size, footer = self._parquet(location, rows.rename_columns(names))
