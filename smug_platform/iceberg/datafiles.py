@@ -165,16 +165,22 @@ class FileWriter:
         buffer = pa.BufferOutputStream()  # Arrow's own: to write to Python's takes twice the time
         with self.io.new_output(location).create() as stream:
             sink = buffer if table.nbytes < _BUFFERED else stream
-            with pq.ParquetWriter(sink, table.schema, **_PARQUET) as writer:
+            options = {**_PARQUET, "write_statistics": self._is_measured}
+            with pq.ParquetWriter(sink, table.schema, **options) as writer:
                 writer.write_table(table, row_group_size=_GROUP)
             if sink is buffer:
                 stream.write(buffer.getvalue())
             size = stream.tell()
         return size, writer.writer.metadata
 
+    @property
+    def _is_measured(self) -> bool:
+        """Whether the table wants its columns' bounds, which make up half of a small file."""
+        return self.metadata.properties.get("write.metadata.metrics.default") != "none"
+
     def _measured(self, footer: pq.FileMetaData) -> dict[str, Any]:
         """The numbers of rows and, of larger files, the bounds of the columns."""
-        if footer.num_rows < _MEASURED:
+        if footer.num_rows < _MEASURED or not self._is_measured:
             return {"record_count": footer.num_rows}
         schema = _shape(self.metadata).stored
         plan = compute_statistics_plan(schema, self.metadata.properties)
