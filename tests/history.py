@@ -141,7 +141,7 @@ class Shard:
                 "binlog_offset": self.offset,
                 "row_number": row_number,
                 "key": None,
-                "payload": json.dumps({"op": op, "source": source} | payload),
+                "payload": compact(payload | {"source": source, "op": op}),
                 "committed_at": when,
                 "captured_at": when,
                 "landed_at": when,
@@ -149,6 +149,11 @@ class Shard:
                 "sequence_number": "1",
             }
         )
+
+
+def compact(payload: dict[str, Any]) -> str:
+    """JSON as Debezium writes it: no spaces, and text as it is."""
+    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
 
 
 def image(row: Row | None) -> Row | None:

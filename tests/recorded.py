@@ -12,6 +12,7 @@ from smug_platform.capture.change import Change, encode
 from smug_platform.settings import Settings
 from smug_platform.stream.reader import Batch, Poison, Record, StreamPositions
 from smug_platform.stream.resources import Stream
+from tests.history import compact
 
 _SHARD = "shardId-000000000000"
 
@@ -97,4 +98,4 @@ def change_of(delta: Mapping[str, Any]) -> Change:
     is_ddl = delta["op"] == "ddl"
     topic = delta["shard"] if is_ddl else f"{delta['shard']}.flickr.{delta['table_name']}"
     number = delta["row_number"] if delta["op"] == "r" else 0
-    return Change(topic, delta["key"], json.dumps(payload), number)
+    return Change(topic, delta["key"], compact(payload), number)

@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 from pyiceberg.types import IcebergType
 
 from smug_platform.capture.position import Position
+from smug_platform.duck import spread
+from smug_platform.lake.images import images
 from smug_platform.lake.state import Fill, State
 from smug_platform.lake.target import Target
 from smug_platform.lake.types import LakeType, SourceColumn, common, duckdb_type
@@ -26,6 +28,7 @@ POSITION = (
     "((epoch::hugeint * 10000000000 + binlog_file) * 100000000000000 + binlog_offset)"
     " * 1000000000 + row_number"
 )
+_ENVELOPE = ["op", "shard", "epoch", "binlog_file", "binlog_offset", "row_number", "committed_at"]
 _OF_REFUSED = ["i", "_shard", "_position", "reason"]
 
 
@@ -99,27 +102,30 @@ def decode(
     _committed_at and the lake's columns. For a table without a key, sign is +1 for a row that comes
     and -1 for one that goes; an update is one of each.
     """
-    number = pa.array(np.arange(deltas.num_rows))
-    connection.register("deltas", deltas.append_column("i", number))
+    before, after = images(deltas["payload"])
+    given = deltas.select(_ENVELOPE).append_column("i", pa.array(np.arange(deltas.num_rows)))
+    given = given.append_column("before", before).append_column("after", after)
+    connection.register("deltas", spread(given))
     wire = sorted({name for column in columns for name in column.wire})
     read = {column.spelling(name) for column in columns for name in column.wire}
-    struct = dict.fromkeys(sorted(read), "VARCHAR")
-    shape = orjson.dumps({"before": struct, "after": struct}).decode()
+    shape = orjson.dumps(dict.fromkeys(sorted(read), "VARCHAR")).decode()
     known = "[" + ", ".join(map(quote, wire)) + "]"
     values = ", ".join(f"{c.expression('r')} as {identifier(c.name)}" for c in columns)
     found = connection.sql(
         f"""
-        with parsed as (
-          select i, op, shard as _shard, {POSITION} as _position,
-                 committed_at::timestamp as _committed_at,
-                 from_json({_respelled(columns)}, {quote(shape)}) as v,
-                 list_filter(json_keys(payload, if(op = 'd', '$.before', '$.after')),
-                             lambda k: not list_contains({known}, k)) as unknown
+        with given as not materialized (
+          select i, op, coalesce(op = 'u' and before = after, false) as same, shard as _shard,
+                 {POSITION} as _position, committed_at::timestamp as _committed_at, before, after
           from deltas
         ),
-        read as (
-          select i, op, sign, same, unknown, r, _shard, _position, _committed_at, {values}
+        parsed as not materialized (
+          select * exclude (image), try(from_json({_respelled(columns)}, {quote(shape)})) as r,
+                 list_filter(json_keys(image), lambda k: not list_contains({known}, k)) as unknown
           from ({_images(target)})
+        ),
+        read as not materialized (
+          select i, op, sign, same, unknown, r, _shard, _position, _committed_at, {values}
+          from parsed
         )
         select * exclude (unknown, r), concat_ws('; ', {_reasons(target, columns)}) as reason
         from read
@@ -135,28 +141,26 @@ def decode(
 
 
 def _respelled(columns: list[Column]) -> str:
-    """The SQL expression of the payload in which names that differ in case alone are one."""
-    payload = "payload"
+    """The SQL expression of the image in which names that differ in case alone are one."""
+    image = "image"
     for column in columns:
         for old in column.wire:
             if (new := column.spelling(old)) != old:
-                payload = _renamed(_renamed(payload, "before", old, new), "after", old, new)
-    return payload
-
-
-def _renamed(payload: str, image: str, old: str, new: str) -> str:
-    path = quote(f'$.{image}."{old}"')
-    patch = f"json_object({quote(image)}, json_object({quote(new)}, {payload}->{path}))"
-    return f"if(json_exists({payload}, {path}), json_merge_patch({payload}, {patch}), {payload})"
+                path = quote(f'$."{old}"')
+                patch = f"json_object({quote(new)}, {image}->{path})"
+                image = (
+                    f"if(json_exists({image}, {path}), json_merge_patch({image}, {patch}), {image})"
+                )
+    return image
 
 
 def _images(target: Target) -> str:
     """Which image of a row counts: for a table without a key, both images of an update."""
-    same = "op = 'u' and v.before is not distinct from v.after as same"
+    rest = "* exclude (before, after)"
     if target.table.key:
-        return f"select *, 1 as sign, if(op = 'd', v.before, v.after) as r, {same} from parsed"
-    return f"""select *, -1 as sign, v.before as r, {same} from parsed where op in ('d', 'u')
-        union all select *, 1, v.after, {same} from parsed where op in ('c', 'r', 'u')"""
+        return f"select {rest}, 1 as sign, if(op = 'd', before, after) as image from given"
+    return f"""select {rest}, -1 as sign, before as image from given where op in ('d', 'u')
+        union all select {rest}, 1, after from given where op in ('c', 'r', 'u')"""
 
 
 def _reasons(target: Target, columns: list[Column]) -> str:

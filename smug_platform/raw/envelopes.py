@@ -7,24 +7,21 @@ set aside with its bytes, and stops nothing.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smug_platform.duck import in_memory
+from smug_platform.duck import in_memory, spread
 from smug_platform.raw import deltas as raw
 from smug_platform.raw.quarantine import Refused
+from smug_platform.raw.views import Array, content, find, slices
 from smug_platform.stream.reader import Record
 
 _SHARD = "_shard"  # the table name of a schema change that concerns no one table
 _LINES = ((b"{", ","), (b'"key":', ","), (b'"value":', "}"))  # how each line begins and ends
-_NEWLINE = ord("\n")
-_PIECE = 1 << 18  # bytes
-
-Array = np.ndarray[Any, Any]
+_SKIPPED = (0, len(_LINES[1][0]), len(_LINES[2][0]))  # of a line's start, what is no part of it
 
 _DECODE = """
 select if(split_part(h.topic, '.', 3) = '', null, split_part(h.topic, '.', 3)) as table_name,
@@ -55,7 +52,7 @@ def decode(records: Sequence[Record]) -> tuple[pa.Table, list[Refused]]:
     """
     cut, torn = _cut(records)
     with in_memory() as connection:
-        connection.register("envelopes", cut)
+        connection.register("envelopes", spread(cut))
         found = connection.sql(_DECODE).to_arrow_table()
     bad = found["bad"].to_numpy()
     numbers = sorted([*torn, *cut["number"].to_numpy()[bad].tolist()])
@@ -68,56 +65,29 @@ def decode(records: Sequence[Record]) -> tuple[pa.Table, list[Refused]]:
 def _cut(records: Sequence[Record]) -> tuple[pa.Table, list[int]]:
     """The texts of head, key and payload, and the numbers of the records that are not made so."""
     data = pa.array([record.data for record in records], pa.binary())
-    content = np.frombuffer(data.buffers()[2] or b"\n", np.uint8)
-    bounds = np.frombuffer(data.buffers()[1], np.int32)[: len(records) + 1]
-    newlines = np.append(_newlines(content), [len(content)] * 2)
+    text, bounds = content(data)
+    newlines = np.append(find(text, b"\n"), [len(text)] * 2)
     first = np.searchsorted(newlines, bounds[:-1])
     starts = np.stack([bounds[:-1], newlines[first] + 1, newlines[first + 1] + 1], axis=1)
     ends = np.stack([newlines[first], newlines[first + 1], bounds[1:]], axis=1)
     fits = _are_text(data) & (ends <= bounds[1:, None]).all(axis=1)
     fits &= (ends - starts > [len(start) for start, _ in _LINES]).all(axis=1)
     for number, (start, end) in enumerate(_LINES):
-        fits[fits] &= content[ends[fits, number] - 1] == ord(end)
+        fits[fits] &= text[ends[fits, number] - 1] == ord(end)
         for at, byte in enumerate(start):
-            fits[fits] &= content[starts[fits, number] + at] == byte
+            fits[fits] &= text[starts[fits, number] + at] == byte
     chosen = np.flatnonzero(fits)
+    parts = enumerate(("head", "key", "payload"))
     columns = {
-        "head": _slices(data.buffers()[2], starts[fits, 0], ends[fits, 0] - 1),
-        "key": _slices(data.buffers()[2], starts[fits, 1] + len(_LINES[1][0]), ends[fits, 1] - 1),
-        "payload": _slices(
-            data.buffers()[2], starts[fits, 2] + len(_LINES[2][0]), ends[fits, 2] - 1
-        ),
+        **{
+            name: slices(data, starts[fits, at] + _SKIPPED[at], ends[fits, at] - 1)
+            for at, name in parts
+        },
         "number": chosen,
         "stream_shard": [records[int(number)].stream_shard for number in chosen],
         "sequence_number": [records[int(number)].sequence_number for number in chosen],
     }
     return pa.table(columns), [int(number) for number in np.flatnonzero(~fits)]
-
-
-def _newlines(content: Array) -> Array:
-    """Where newlines stand; a piece at a time, for memory that is touched anew costs most."""
-    pieces = range(0, len(content), _PIECE)
-    found = [np.flatnonzero(content[at : at + _PIECE] == _NEWLINE) + at for at in pieces]
-    return np.concatenate(found)
-
-
-def _slices(buffer: pa.Buffer, starts: Array, ends: Array) -> pa.Array:
-    """Parts of a buffer of UTF-8 as strings: views of it, which are then copied once.
-
-    Source of the format: Arrow columnar format, "Variable-size Binary View Layout": the length;
-    then the text where it has at most 12 bytes, else its first four, the buffer's number and the
-    offset in it.
-    """
-    content, size = np.frombuffer(buffer or b"\n", np.uint8), (ends - starts).astype("<i4")
-    places = np.arange(12)
-    text = content[np.minimum(starts[:, None] + places, len(content) - 1)]
-    text[places >= size[:, None]] = 0
-    is_long = size > len(places)
-    text[is_long, 4:8] = 0
-    text[is_long, 8:] = starts[is_long].astype("<i4").view(np.uint8).reshape(-1, 4)
-    views = np.concatenate([size.view(np.uint8).reshape(-1, 4), text], axis=1)
-    kinds = [None, pa.py_buffer(views.tobytes()), buffer]
-    return pa.Array.from_buffers(pa.string_view(), len(size), kinds).cast(pa.string())
 
 
 def _those(table: pa.Table, chosen: Array) -> pa.Table:

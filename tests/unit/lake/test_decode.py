@@ -120,7 +120,7 @@ def test_unreadable_value_goes_to_quarantine(
     assert [row["id"] for row in rows(catalog, Target(TABLE))] == [2]
     (entry,) = open_quarantine(catalog).scan().to_arrow().to_pylist()
     assert entry["reason"] == reason
-    assert b'"id": 1' in entry["payload"]
+    assert b'"id":1' in entry["payload"]
     assert entry["place"] == "1/1:304#0"
 
 

@@ -1,0 +1,107 @@
+"""The row images of a change: the texts of `before` and `after`, cut out of its JSON.
+
+Debezium writes `{"before":...,"after":...,"source":{...`, and an image is an object of plain
+values. In JSON a quote within a text has a backslash before it, so the marks that are looked for
+can't be part of a value; nor of a column's name, for `}` stands before them. Payloads that are made
+in another way are parsed.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from smug_platform.duck import in_memory
+from smug_platform.raw.views import Array, content, find, slices, stands
+
+_BEFORE, _NEW = b'{"before":', b'{"before":null,"after":'
+_AFTER, _SOURCE = b'},"after":', b'},"source":{'  # the first eight bytes say which
+_GONE = b'null,"source":{'
+_MOST_BYTES = 1 << 30
+_NOWHERE = np.iinfo(np.int64).max
+
+
+def images(payloads: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """The texts of before and after, NULL where a change has none.
+
+    >>> before, after = images(pa.chunked_array([['{"before":null,"after":{"id":1},"source":{}}']]))
+    >>> before.to_pylist(), after.to_pylist()
+    ([None], ['{"id":1}'])
+    """
+    pairs = [_cut(piece) for chunk in payloads.chunks for piece in _pieces(chunk)]
+    return tuple(pa.chunked_array([pair[at] for pair in pairs], pa.string()) for at in (0, 1))
+
+
+def _pieces(payloads: pa.Array) -> Iterator[pa.Array]:
+    """The payloads in arrays that 32-bit offsets reach through."""
+    if payloads.nbytes > _MOST_BYTES and len(payloads) > 1:
+        half = len(payloads) // 2
+        yield from _pieces(payloads[:half])
+        yield from _pieces(payloads[half:])
+    else:
+        yield pa.concat_arrays([payloads]).cast(pa.string())
+
+
+def _cut(payloads: pa.Array) -> tuple[pa.Array, pa.Array]:
+    text, bounds = content(payloads)
+    begins, ends = bounds[:-1].astype(np.int64), bounds[1:].astype(np.int64)
+    braces = np.append(find(text, b"}"), _NOWHERE)
+    has_before = _begin(text, begins, _BEFORE)
+    is_new = np.zeros(len(begins), dtype=bool)
+    is_new[has_before] = _begin(text, begins[has_before], _NEW)
+    has_before &= ~is_new
+    middle = _next(text, braces, np.where(has_before, begins, ends), ends, _AFTER)
+    has_before &= middle < ends
+    after = np.where(is_new, begins + len(_NEW), np.minimum(middle, ends) + len(_AFTER))
+    is_gone = has_before & _begin(text, after, _GONE)
+    end = _next(text, braces, np.where(is_gone, ends, after), ends, _SOURCE)
+    has_after = (is_new | has_before) & ~is_gone & (end < ends)
+    before = _slices(payloads, begins + len(_BEFORE), middle + 1, has_before)
+    found = before, _slices(payloads, after, end + 1, has_after)
+    return _parsed(payloads, ~(has_after | is_gone), found)
+
+
+def _next(text: Array, braces: Array, starts: Array, ends: Array, mark: bytes) -> Array:
+    """The first brace from each start on that begins the mark; none before the end: what is not."""
+    at = np.searchsorted(braces, starts)
+    found = braces[at]
+    wrong = np.flatnonzero((found < ends) & ~stands(text, found, mark[:8]))
+    while len(wrong):  # a brace within a text
+        at[wrong] += 1
+        found[wrong] = braces[at[wrong]]
+        missed = ~stands(text, found[wrong], mark[:8])
+        wrong = wrong[missed & (found[wrong] < ends[wrong])]
+    return found
+
+
+def _begin(text: Array, at: Array, mark: bytes) -> Array:
+    """Whether a mark that may be long stands at each of the offsets."""
+    found = np.ones(len(at), dtype=bool)
+    for number in range(0, len(mark), 8):
+        found &= stands(text, at + number, mark[number : number + 8])
+    return found
+
+
+def _slices(payloads: pa.Array, starts: Array, ends: Array, chosen: Array) -> pa.Array:
+    texts = slices(payloads, np.where(chosen, starts, 0), np.where(chosen, ends, 0))
+    if chosen.all():
+        return texts
+    return pc.if_else(pa.array(chosen), texts, pa.scalar(None, pa.string()))
+
+
+def _parsed(
+    payloads: pa.Array, others: Array, found: tuple[pa.Array, pa.Array]
+) -> tuple[pa.Array, pa.Array]:
+    """Put the images of the others, which are parsed, in their places."""
+    if not others.any():
+        return found
+    with in_memory() as connection:
+        connection.register("others", pa.table({"payload": payloads.filter(pa.array(others))}))
+        parsed = connection.sql(
+            "select nullif((payload->'$.before')::varchar, 'null') as before,"
+            " nullif((payload->'$.after')::varchar, 'null') as after from others"
+        ).to_arrow_table()
+    mask = pa.array(others)
+    before, after = (parsed[name].combine_chunks() for name in ("before", "after"))
+    return pc.replace_with_mask(found[0], mask, before), pc.replace_with_mask(found[1], mask, after)
