@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake import net
-from smug_platform.lake.decode import Column, identifier, plan, quote, row_id
+from smug_platform.lake.decode import Column, identifier, literal, plan, quote, row_id
 from smug_platform.lake.gate import gate
 from smug_platform.lake.index import Index, content_groups
 from smug_platform.lake.net import Counts
@@ -149,7 +149,7 @@ def zoneless(table: pa.Table) -> pa.Table:
 
 
 def _floors(connection: duckdb.DuckDBPyConnection, floors: Mapping[str, int]) -> None:
-    connection.execute("create or replace temp table floors (shard varchar, floor hugeint)")
+    connection.execute("create or replace temp table floors (_of_shard varchar, _floor hugeint)")
     for shard, floor in floors.items():
         connection.execute("insert into floors values (?, ?::hugeint)", [shard, str(floor)])
 
@@ -184,8 +184,8 @@ def _sink(connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step) -
         when = step.floor_times[shard].astimezone(UTC).replace(tzinfo=None)
         connection.execute(
             f"""insert into events by name
-            select least((select min(i) from events), 0) - row_number() over () as i,
-                   'd' as op, 1 as sign, false as same, _shard,
+            select least((select min(_i) from events), 0) - row_number() over () as _i,
+                   'd' as _op, 1 as _sign, false as _same, _shard,
                    {floor}::hugeint as _position, timestamp '{when}' as _committed_at,
                    {_values(step)}
             from held where _shard = {quote(shard)}"""
@@ -196,7 +196,7 @@ def _hold(connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step) -
     """For a table without a key: rows below a raised floor go; and where the columns changed, all
     rows go under their old content hash and come again under the new one.
     """
-    connection.execute("alter table events add column held varchar")
+    connection.execute("alter table events add column _held varchar")
     changed = _columns_changed(step)
     if not (step.raised or changed):
         return
@@ -204,13 +204,14 @@ def _hold(connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step) -
     sunk = _below(step.raised)
     connection.execute(
         f"""insert into events by name
-        select 0 as i, 'held' as op, -1 as sign, false as same, _shard, _position, _committed_at,
-               {ROW_ID} as held, {_values(step)} from held"""
+        select 0 as _i, 'held' as _op, -1 as _sign, false as _same,
+               _shard, _position, _committed_at, {ROW_ID} as _held, {_values(step)} from held"""
     )
     connection.execute(
         f"""insert into events by name
-        select 0 as i, 'held' as op, 1 as sign, false as same, _shard, _position, _committed_at,
-               {ROW_ID} as held, {_filled(step)} from held where not ({sunk})"""
+        select 0 as _i, 'held' as _op, 1 as _sign, false as _same,
+               _shard, _position, _committed_at, {ROW_ID} as _held,
+               {_filled(step)} from held where not ({sunk})"""
     )
 
 
@@ -230,7 +231,7 @@ def _filled(step: Step) -> str:
             if step.new.alias(fill.column) == column.name:
                 when = f"_shard = {quote(fill.shard)} and _position < {fill.before}"
                 value = (
-                    f"case when {when} then cast({quote(fill.value)} as {kind}) else {value} end"
+                    f"case when {when} then cast({literal(fill.value)} as {kind}) else {value} end"
                 )
         parts.append(f"{value} as {name}")
     return ", ".join(parts)
@@ -239,14 +240,14 @@ def _filled(step: Step) -> str:
 def _carry(
     connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step, rows: pa.Table
 ) -> pa.Table:
-    """The rows with their values: those of `carried` rows and of new fills come from the files."""
+    """The rows with their values: those of `_carried` rows and of new fills come from the files."""
     connection.register("rows", rows)
-    condition = f"({FILE}, {ROW}) in (select ({FILE}, {ROW}) from rows where carried)"
+    condition = f"({FILE}, {ROW}) in (select ({FILE}, {ROW}) from rows where _carried)"
     filled = [f"_shard = {quote(fill.shard)} and _position < {fill.before}" for fill in step.fills]
     if filled:
         untouched = (
             f"({FILE}, {ROW}) not in"
-            f" (select ({FILE}, {ROW}) from rows where not carried and {FILE} is not null)"
+            f" (select ({FILE}, {ROW}) from rows where not _carried and {FILE} is not null)"
         )
         condition += f" or (({' or '.join(filled)}) and {untouched})"
     _fetch(connection, files, condition)
@@ -255,13 +256,13 @@ def _carry(
     order = ", ".join(identifier(name) for name in step.target.identity)
     return connection.sql(
         f"""
-        select {names}, {meta}, {FILE}, {ROW} from rows where not carried
+        select {names}, {meta}, {FILE}, {ROW} from rows where not _carried
         union all by name
         select h.* replace (coalesce(f.flag.deleted, h._deleted) as _deleted,
                             if(f.flag is null, h._moved_to, f.flag.moved_to) as _moved_to)
         from (select {_filled(step)}, {meta}, {FILE}, {ROW} from held) h
         left join (select {FILE}, {ROW}, {{deleted: _deleted, moved_to: _moved_to}} as flag
-                   from rows where carried) f
+                   from rows where _carried) f
           on h.{FILE} = f.{FILE} and h.{ROW} = f.{ROW}
         order by {order}
         """

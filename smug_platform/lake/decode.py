@@ -8,6 +8,7 @@ force has not is treated alike. Nothing becomes NULL without a word.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 
 import duckdb
 import numpy as np
@@ -29,7 +30,7 @@ POSITION = (
     " * 1000000000 + row_number"
 )
 _ENVELOPE = ["op", "shard", "epoch", "binlog_file", "binlog_offset", "row_number", "committed_at"]
-_OF_REFUSED = ["i", "_shard", "_position", "reason"]
+_OF_REFUSED = ["_i", "_shard", "_position", "_reason"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Column:
         kind = duckdb_type(self.type.iceberg)
         for fill in self.fills:
             when = f"_shard = {quote(fill.shard)} and _position < {fill.before}"
-            value = f"case when {when} then cast({quote(fill.value)} as {kind}) else {value} end"
+            value = f"case when {when} then cast({literal(fill.value)} as {kind}) else {value} end"
         return value
 
     def text(self, row: str) -> str:
@@ -73,6 +74,11 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def literal(text: str | None) -> str:
+    """A quoted SQL literal, or NULL."""
+    return "null" if text is None else quote(text)
+
+
 def plan(target: Target, state: State) -> list[Column]:
     """The column plan: the union of the shards' schemas, old names included.
 
@@ -93,51 +99,67 @@ def plan(target: Target, state: State) -> list[Column]:
 
 
 def decode(
-    connection: duckdb.DuckDBPyConnection, target: Target, columns: list[Column], deltas: pa.Table
+    connection: duckdb.DuckDBPyConnection,
+    target: Target,
+    columns: list[Column],
+    deltas: pa.Table,
+    dropped: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
 ) -> tuple[pa.Table, list[Refused]]:
     """The events of the deltas, in their order, and those that could not be read.
 
     deltas: rows of `raw.deltas` of this table, none of them a schema change or a truncate.
-    events: `i` (arrival), `op`, `sign`, `same` (before equals after), _shard, _position,
-    _committed_at and the lake's columns. For a table without a key, sign is +1 for a row that comes
-    and -1 for one that goes; an update is one of each.
+    events: _i (arrival), _op, _sign, _same (before equals after), _shard, _position,
+    _committed_at and the lake's columns. For a table without a key, _sign is +1 for a row that
+    comes and -1 for one that goes; an update is one of each. dropped: as the state has it.
     """
     before, after = images(deltas["payload"])
-    given = deltas.select(_ENVELOPE).append_column("i", pa.array(np.arange(deltas.num_rows)))
+    given = deltas.select(_ENVELOPE).append_column("_i", pa.array(np.arange(deltas.num_rows)))
     given = given.append_column("before", before).append_column("after", after)
     connection.register("deltas", spread(given))
     wire = sorted({name for column in columns for name in column.wire})
     read = {column.spelling(name) for column in columns for name in column.wire}
     shape = orjson.dumps(dict.fromkeys(sorted(read), "VARCHAR")).decode()
     known = "[" + ", ".join(map(quote, wire)) + "]"
-    values = ", ".join(f"{c.expression('r')} as {identifier(c.name)}" for c in columns)
+    values = ", ".join(f"{c.expression('_r')} as {identifier(c.name)}" for c in columns)
     found = connection.sql(
         f"""
         with given as not materialized (
-          select i, op, coalesce(op = 'u' and before = after, false) as same, shard as _shard,
+          select _i, op as _op, coalesce(op = 'u' and before = after, false) as _same,
+                 shard as _shard,
                  {POSITION} as _position, committed_at::timestamp as _committed_at, before, after
           from deltas
         ),
         parsed as not materialized (
-          select * exclude (image), try(from_json({_respelled(columns)}, {quote(shape)})) as r,
-                 list_filter(json_keys(image), lambda k: not list_contains({known}, k)) as unknown
+          select * exclude (image), try(from_json({_respelled(columns)}, {quote(shape)})) as _r,
+                 list_filter(json_keys(image), lambda k: not list_contains({known}, k)
+                             and not ({_dropped(dropped)})) as _unknown
           from ({_images(target)})
         ),
         read as not materialized (
-          select i, op, sign, same, unknown, r, _shard, _position, _committed_at, {values}
+          select _i, _op, _sign, _same, _unknown, _r, _shard, _position, _committed_at, {values}
           from parsed
         )
-        select * exclude (unknown, r), concat_ws('; ', {_reasons(target, columns)}) as reason
+        select * exclude (_unknown, _r), concat_ws('; ', {_reasons(target, columns)}) as _reason
         from read
         """
     ).to_arrow_table()
-    is_bad = pc.not_equal(found["reason"], "")
+    is_bad = pc.not_equal(found["_reason"], "")
     refused = _refused(target, found.filter(is_bad), deltas)
-    events = found.drop_columns(["reason"])
+    events = found.drop_columns(["_reason"])
     if refused:  # with all images of the deltas
-        bad = found.filter(is_bad)["i"].combine_chunks()
-        events = events.filter(pc.invert(pc.is_in(events["i"], value_set=bad)))
+        bad = found.filter(is_bad)["_i"].combine_chunks()
+        events = events.filter(pc.invert(pc.is_in(events["_i"], value_set=bad)))
     return events, refused
+
+
+def _dropped(dropped: Mapping[str, Mapping[str, int]]) -> str:
+    """The SQL condition that the column `k` was there when the row was written, and is no more."""
+    found = [
+        f"(k = {quote(name)} and _shard = {quote(shard)} and _position < {before})"
+        for shard, names in dropped.items()
+        for name, before in names.items()
+    ]
+    return " or ".join(found) or "false"
 
 
 def _respelled(columns: list[Column]) -> str:
@@ -158,15 +180,15 @@ def _images(target: Target) -> str:
     """Which image of a row counts: for a table without a key, both images of an update."""
     rest = "* exclude (before, after)"
     if target.table.key:
-        return f"select {rest}, 1 as sign, if(op = 'd', before, after) as image from given"
-    return f"""select {rest}, -1 as sign, before as image from given where op in ('d', 'u')
-        union all select {rest}, 1, after from given where op in ('c', 'r', 'u')"""
+        return f"select {rest}, 1 as _sign, if(_op = 'd', before, after) as image from given"
+    return f"""select {rest}, -1 as _sign, before as image from given where _op in ('d', 'u')
+        union all select {rest}, 1, after from given where _op in ('c', 'r', 'u')"""
 
 
 def _reasons(target: Target, columns: list[Column]) -> str:
     """The SQL expressions of why a row can't be read, each NULL where it does not apply."""
     reasons = [
-        f"if({c.text('r')} is not null and {identifier(c.name)} is null,"
+        f"if({c.text('_r')} is not null and {identifier(c.name)} is null,"
         f" {quote(c.name + ' is not of type ' + str(c.type.iceberg))}, null)"
         for c in columns
     ]
@@ -175,8 +197,8 @@ def _reasons(target: Target, columns: list[Column]) -> str:
         for name in target.table.key
     ]
     reasons += [
-        "if(r is null, 'no row image', null)",
-        "if(len(unknown) > 0, 'not in the schema in force: ' || array_to_string(unknown, ', '),"
+        "if(_r is null, 'no row image', null)",
+        "if(len(_unknown) > 0, 'not in the schema in force: ' || array_to_string(_unknown, ', '),"
         " null)",
         "if(_position is null, 'no source position', null)",
     ]
@@ -185,7 +207,7 @@ def _reasons(target: Target, columns: list[Column]) -> str:
 
 def _refused(target: Target, bad: pa.Table, deltas: pa.Table) -> list[Refused]:
     """One entry for quarantine a delta, with its payload."""
-    first = {row["i"]: row for row in reversed(bad.select(_OF_REFUSED).to_pylist())}
+    first = {row["_i"]: row for row in reversed(bad.select(_OF_REFUSED).to_pylist())}
     payloads = deltas["payload"].take(pa.array(sorted(first), pa.int64())).to_pylist()
     return [
         Refused(
@@ -193,7 +215,7 @@ def _refused(target: Target, bad: pa.Table, deltas: pa.Table) -> list[Refused]:
             table=target.table.name,
             shard=row["_shard"],
             place=_place(row["_position"]),
-            reason=row["reason"],
+            reason=row["_reason"],
             payload=payload.encode(),
         )
         for (_, row), payload in zip(sorted(first.items()), payloads, strict=True)

@@ -55,9 +55,9 @@ def gate(
     target: Target, index: Index, files: LakeFiles, events: pa.Table, floors: Mapping[str, int]
 ) -> Passed:
     """Decide which events are applied. events: as `decode` gives them; the index is in step."""
-    codes = events["op"].combine_chunks().dictionary_encode().indices
+    codes = events["_op"].combine_chunks().dictionary_encode().indices
     high, low = positions(events)
-    arrays = _Events(keys(target, events), high, low, codes.to_numpy(), events["same"].to_numpy())
+    arrays = _Events(keys(target, events), high, low, codes.to_numpy(), events["_same"].to_numpy())
     above = _above_floors(events, arrays, {} if target.history else floors)
     order = _sorted(arrays)
     groups, starts = np.unique(arrays.key.group[order], return_index=True)
@@ -160,7 +160,7 @@ def _rows(
     number = np.zeros(len(entries), dtype=np.int32)
     number[~is_new] = index.numbers(files, entries.take(~is_new))
     file = pa.array(number, mask=is_new)
-    deleted = pc.equal(rows["op"], "d")
+    deleted = pc.equal(rows["_op"], "d")
     row = pa.array(entries.row.astype(np.int64), mask=is_new)
     moved_to = pa.nulls(rows.num_rows, pa.string())
     extra = {"_deleted": deleted, "_moved_to": moved_to, FILE: file, ROW: row}

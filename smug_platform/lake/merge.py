@@ -33,6 +33,7 @@ from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
 from smug_platform.raw.quarantine import quarantine
 
+_BUGS = (duckdb.Error, ArithmeticError, LookupError, TypeError, ValueError)
 SEQUENCE, STATE, KIND = "smug.raw.sequence", "smug.state", "smug.kind"
 
 
@@ -135,7 +136,7 @@ def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None
         except StaleIndex:
             assert table is not None
             index_of(catalog, target, table).clear()
-        except duckdb.Error as error:  # that table stands still, and the others go on
+        except _BUGS as error:  # that table stands still, and the others go on
             raise LakeError(
                 f"{name_of(target)} can't be merged ({' '.join(str(error).split())})",
                 remedy="this is a bug: report it with this line; nothing is lost meanwhile",
@@ -173,19 +174,31 @@ def _next_batch(catalog: Catalog, target: Target, after: int, most: int) -> _Bat
 
 
 def _follow(target: Target, state: State, batch: _Batch) -> State:
-    """The state after the batch's schema changes and truncates, in their source order."""
+    """The state after the batch's schema changes and truncates, in their source order.
+
+    Raises LakeError for a schema change that can't be followed, unless the shard's table was read
+    anew after it.
+    """
     placed = [
         (row["shard"], _position(row).ordinal, number, row)
         for number, row in enumerate(batch.control)
     ]
+    failed: dict[str, LakeError] = {}
     for shard, position, _, row in sorted(placed, key=lambda item: item[:3]):
         before = state.floors.get(shard, 0)
-        if row["op"] == "t":
-            state = truncate(state, shard, position)
-        else:
-            state = evolve(state, target.table, shard, position, orjson.loads(row["payload"]))
+        try:
+            if row["op"] == "t":
+                state = truncate(state, shard, position)
+            else:
+                state = evolve(state, target.table, shard, position, orjson.loads(row["payload"]))
+        except LakeError as error:
+            failed[shard] = error
         if state.floors.get(shard, 0) != before:
             batch.floor_times[shard] = row["committed_at"]
+            if row["op"] == "ddl":
+                failed.pop(shard, None)
+    for problem in failed.values():
+        raise problem
     return state
 
 
@@ -216,7 +229,7 @@ def _merge_batch(
     files = LakeFiles(table.io, schema, table.current_snapshot())
     index = index_of(catalog, target, table)
     with in_memory() as connection:
-        events, refused = decode(connection, target, columns, batch.rows)
+        events, refused = decode(connection, target, columns, batch.rows, state.dropped)
         step = Step(target, columns, old, state, batch.floor_times)
         index.sync(files, target)
         rows, counts, state = apply(connection, files, index, step, events)

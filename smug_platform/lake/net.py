@@ -3,9 +3,9 @@
 Pure SQL over three relations in a DuckDB connection, all made by the caller:
   events    decoded changes (see decode), and what a floor or a fill brings about: deletes of
             existing rows; for a table without a key, existing rows that go and come again,
-            with their row id in `held`
+            with their row id in `_held`
   existing  the lake's rows of the keys that events name: identity, meta columns, file and row
-  floors    (shard, floor): a row of the shard before it is gone
+  floors    (_of_shard, _floor): a row of the shard before it is gone
 The rules: an event counts if its position is not before its shard's floor; of the events of one
 row the last one counts; and it is applied only if its position is after the position the row
 holds. So replay, redelivery and reordering change nothing.
@@ -44,21 +44,21 @@ def keyed(
 ) -> tuple[pa.Table, Counts]:
     """The rows to change of a table with a key, and the counts.
 
-    The table: the lake's columns, `carried` (true: the values are those of the existing row at
+    The table: the lake's columns, `_carried` (true: the values are those of the existing row at
     FILE and ROW, only the flags are new) and FILE, ROW of the row replaced (NULL for a new one).
     """
     identity = [identifier(name) for name in target.identity]
     using = ", ".join(identity)
-    floor = "" if target.history else "where _position >= coalesce(floor, 0)"
+    floor = "" if target.history else "where _position >= coalesce(_floor, 0)"
     connection.execute(
         f"""create or replace temp table counted as
-        select * from events left join floors on _shard = shard {floor}"""
+        select * from events left join floors on _shard = _of_shard {floor}"""
     )
     connection.execute(
         f"""create or replace temp table net as
         select * from counted semi join
-        (select max({{p: _position, i: i}}).i as i from counted where not same group by {using})
-        using (i)"""
+        (select max({{p: _position, i: _i}}).i as _i from counted where not _same group by {using})
+        using (_i)"""
     )
     connection.execute(
         f"""create or replace temp table passed as
@@ -73,7 +73,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, using: str) -> Counts:
     events, counted, distinct, identical = _one(
         connection,
         f"""select (select count(*) from events), count(*),
-            count(distinct ({using}, _position, op)), count(*) filter (same) from counted""",
+            count(distinct ({using}, _position, _op)), count(*) filter (_same) from counted""",
     )
     (net,) = _one(connection, "select count(*) from net")
     (passed,) = _one(connection, "select count(*) from passed")
@@ -101,7 +101,7 @@ def _resolved(
     """
     if not global_key:
         return connection.sql(
-            "select *, op = 'd' as _deleted, null::varchar as _moved_to, false as carried"
+            "select *, _op = 'd' as _deleted, null::varchar as _moved_to, false as _carried"
             " from passed"
         ).to_arrow_table()
     key = ", ".join(identifier(name) for name in target.table.key)
@@ -109,30 +109,31 @@ def _resolved(
     return connection.sql(
         f"""
         with candidates as (
-          select {identity}, _committed_at, op <> 'd' as alive from passed
+          select {identity}, _committed_at, _op <> 'd' as _alive from passed
           union all
           select {identity}, _committed_at, not _deleted or _moved_to is not null
           from existing e semi join passed p using ({key})
           where not exists (from passed q where {_same(target)})
         ),
         winners as (
-          select {key}, max({{t: _committed_at, s: _shard}}).s as winner
-          from candidates where alive group by {key}
+          select {key}, max({{t: _committed_at, s: _shard}}).s as _winner
+          from candidates where _alive group by {key}
         ),
         flagged as (
-          select e.*, e._shard <> w.winner as lost, w.winner
+          select e.*, e._shard <> w._winner as _lost, w._winner
           from existing e join winners w using ({key})
           where not exists (from passed q where {_same(target)})
             and (not e._deleted or e._moved_to is not null)
         )
-        select * exclude (winner), op = 'd' or winner <> _shard as _deleted,
-               if(op <> 'd' and winner <> _shard, winner, null) as _moved_to, false as carried
+        select * exclude (_winner), _op = 'd' or _winner <> _shard as _deleted,
+               if(_op <> 'd' and _winner <> _shard, _winner, null) as _moved_to, false as _carried
         from passed left join winners using ({key})
         union all by name
-        select {identity}, {FILE}, {ROW}, lost as _deleted, if(lost, winner, null) as _moved_to,
-               true as carried
+        select {identity}, {FILE}, {ROW}, _lost as _deleted, if(_lost, _winner, null) as _moved_to,
+               true as _carried
         from flagged
-        where _deleted is distinct from lost or _moved_to is distinct from if(lost, winner, null)
+        where _deleted is distinct from _lost
+          or _moved_to is distinct from if(_lost, _winner, null)
         """
     ).to_arrow_table()
 
@@ -153,48 +154,49 @@ def keyless(
     content = row_id(column.name for column in columns)
     names = ", ".join(identifier(column.name) for column in columns)
     marks = pa.table(
-        {"shard": list(watermarks), "mark": list(map(str, watermarks.values()))},
-        schema=pa.schema([("shard", pa.string()), ("mark", pa.string())]),
+        {"_of_shard": list(watermarks), "_mark": list(map(str, watermarks.values()))},
+        schema=pa.schema([("_of_shard", pa.string()), ("_mark", pa.string())]),
     )
     connection.register("marks", marks)
     connection.execute(
         f"""create or replace temp table counted as
-        select distinct on (_shard, _position, sign, held) *,
-               if(held is not null and sign < 0, split_part(held, '-', 1), {content}) as hash
-        from events e left join floors f on _shard = f.shard left join marks m on _shard = m.shard
-        where held is not null or (_position >= coalesce(floor, 0)
-              and _position > coalesce(mark::hugeint, 0))
-        order by i"""
+        select distinct on (_shard, _position, _sign, _held) *,
+               if(_held is not null and _sign < 0, split_part(_held, '-', 1), {content}) as _hash
+        from events e left join floors f on _shard = f._of_shard
+        left join marks m on _shard = m._of_shard
+        where _held is not null or (_position >= coalesce(_floor, 0)
+              and _position > coalesce(_mark::hugeint, 0))
+        order by _i"""
     )
     rows = connection.sql(
         f"""
         with held as (
-          select _shard, split_part({ROW_ID}, '-', 1) as hash, count(*) as had
+          select _shard, split_part({ROW_ID}, '-', 1) as _hash, count(*) as had
           from existing where not _deleted group by all
         ),
         net as (
-          select _shard, hash, sum(sign)::bigint as net, max(_position) as _position,
-                 max(_committed_at) as _committed_at, arg_max(struct_pack({names}), i) as v
-          from counted where not same group by all having sum(sign) <> 0
+          select _shard, _hash, sum(_sign)::bigint as net, max(_position) as _position,
+                 max(_committed_at) as _committed_at, arg_max(struct_pack({names}), _i) as v
+          from counted where not _same group by all having sum(_sign) <> 0
         ),
         moved as (
           select n.*, coalesce(had, 0) as had, greatest(coalesce(had, 0) + net, 0) as has
-          from net n left join held using (_shard, hash)
+          from net n left join held using (_shard, _hash)
         ),
         numbered as (
           select *, unnest(range(least(had, has) + 1, greatest(had, has) + 1)) as ordinal from moved
         )
         select v.*, n._shard, n._position, n._committed_at, n.net < 0 as _deleted,
-               null::varchar as _moved_to, n.hash || '-' || ordinal as {ROW_ID},
-               false as carried, e.{FILE}, e.{ROW}
+               null::varchar as _moved_to, n._hash || '-' || ordinal as {ROW_ID},
+               false as _carried, e.{FILE}, e.{ROW}
         from numbered n left join existing e
-          on e._shard = n._shard and e.{ROW_ID} = n.hash || '-' || ordinal
+          on e._shard = n._shard and e.{ROW_ID} = n._hash || '-' || ordinal
         """
     ).to_arrow_table()
     total, kept, identical = _one(
         connection,
-        """select (select count(*) from events where held is null),
-            count(*) filter (held is null), count(*) filter (same) from counted""",
+        """select (select count(*) from events where _held is null),
+            count(*) filter (_held is null), count(*) filter (_same) from counted""",
     )
     found = connection.execute("select _shard, max(_position) from counted group by 1").fetchall()
     for shard, reached in found:

@@ -6,8 +6,9 @@ like: the table's columns are the union of theirs.
 
 floor: rows of a shard before it are gone (TRUNCATE, DROP, or the table was read anew by a
 snapshot), whenever they arrive. fill: rows of a shard before a position read as the default of a
-column that was added there; the binlog holds no events for them. watermark: how far a table
-without a key has been applied, per shard; its rows have no position of their own to compare with.
+column that was added there; the binlog holds no events for them. dropped: events of a shard before
+a position may hold a column that it has no more; such values are left out. watermark: how far a
+table without a key has been applied, per shard; its rows have no position of their own.
 """
 
 import json
@@ -18,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from smug_platform.errors import LakeError
+from smug_platform.lake.target import RESERVED
 from smug_platform.lake.types import SourceColumn
 from smug_platform.tables.table import Table
 
@@ -37,12 +39,12 @@ _TEXTS = ("CHAR", "TEXT", "ENUM", "SET", "JSON")
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Rows of `shard` before position `before` read `value` in `column`."""
+    """Rows of `shard` before position `before` read `value` in `column`; None reads as NULL."""
 
     shard: str
     column: str
     before: int
-    value: str
+    value: str | None
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class State:
     watermarks: Mapping[str, int] = field(default_factory=dict)
     fills: tuple[Fill, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def columns(self) -> list[SourceColumn]:
         """The union of the shards' columns under their present names, shard by shard.
@@ -90,6 +93,7 @@ class State:
             watermarks=found["watermarks"],
             fills=tuple(Fill(**fill) for fill in found["fills"]),
             aliases=found["aliases"],
+            dropped=found.get("dropped", {}),
         )
 
 
@@ -116,11 +120,27 @@ def evolve(state: State, table: Table, shard: str, position: int, event: Any) ->
             columns = _columns(table, change["table"]["columns"])
             if change["type"] == "ALTER":
                 state = _alter(state, table, shard, (position, columns), event)
+            state = _drop(state, shard, position, columns)
             state = replace(state, schemas={**state.schemas, shard: (position, columns)})
     return state
 
 
+def _drop(state: State, shard: str, position: int, columns: tuple[SourceColumn, ...]) -> State:
+    """Note which columns the shard had before, and has no more."""
+    here = {column.name for column in columns}
+    gone = {c.name: position for c in state.schemas.get(shard, (0, ()))[1] if c.name not in here}
+    before = {**state.dropped.get(shard, {}), **gone}
+    kept = {name: at for name, at in before.items() if name not in here}
+    return replace(state, dropped={**state.dropped, shard: kept})
+
+
 def _columns(table: Table, columns: list[dict[str, Any]]) -> tuple[SourceColumn, ...]:
+    names = {column["name"] for column in columns} - set(table.excluded)
+    if taken := sorted(name for name in names if name.lower() in RESERVED):
+        raise LakeError(
+            f"{table.name} has a column {taken[0]}, a name that the lake needs itself",
+            remedy="name it in the table's `excluded`, or rename it",
+        )
     return tuple(
         SourceColumn(
             name=column["name"],
@@ -164,24 +184,34 @@ def _alter(
     old = {column.name for column in state.schemas.get(shard, (0, ()))[1]}
     added = {column.name for column in columns} - old
     dropped = old - {column.name for column in columns}
-    renamed = {
-        before: after
-        for pattern in _RENAMES
-        for before, after in pattern.findall(event["ddl"])
-        if before in dropped and after in added
-    }
+    pairs = [pair for pattern in _RENAMES for pair in pattern.findall(event["ddl"])]
+    names = old | {column.name for column in columns}
+    for before, after in pairs:
+        reused = before in old - dropped or after in old
+        if before != after and reused and {before, after} <= names:
+            raise LakeError(
+                f"{table.name}: `{' '.join(event['ddl'].split())}` gives one column the name of"
+                " another, and rows that are there can't be told apart from new ones",
+                remedy="take a new snapshot of the table",
+            )
+    renamed = {before: after for before, after in pairs if before in dropped and after in added}
     aliases = {k: v for k, v in state.aliases.items() if k not in added} | renamed
+    again = state.dropped.get(shard, {})
     fills = [
         Fill(shard, column.name, position, _literal(table, column, event))
         for column in columns
-        if column.name in added - set(renamed.values()) and column.default is not None and old
+        if column.name in added - set(renamed.values())
+        and (column.default is not None or column.name in again)
+        and old
     ]
     return replace(state, aliases=aliases, fills=state.fills + tuple(fills))
 
 
-def _literal(table: Table, column: SourceColumn, event: Any) -> str:
+def _literal(table: Table, column: SourceColumn, event: Any) -> str | None:
     """The default as a literal that DuckDB casts to the column's type in the lake."""
-    default = column.default or ""
+    if column.default is None:
+        return None
+    default = column.default
     kind = column.type
     if (
         kind.startswith("TIMESTAMP")

@@ -6,6 +6,13 @@ from smug_platform.tables.table import Source, Table
 
 META = ("_shard", "_position", "_committed_at", "_deleted", "_moved_to")
 ROW_ID = "_row_id"  # tells the rows of a table without a key apart
+RESERVED = frozenset(
+    {
+        *META, ROW_ID, "_file", "_row", "_i", "_op", "_sign", "_same", "_r", "_unknown", "_reason",
+        "_held", "_of_shard", "_floor", "_mark", "_hash", "_winner", "_lost", "_alive", "_carried",
+    }
+)  # fmt: skip
+"""Names that a source column must not have: the platform's own, of the lake and of a merge."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from smug_platform.lake.merge import merge, pending
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
 from smug_platform.tables.table import Table
-from tests.history import Shard, arrow, column
+from tests.history import Row, Shard, arrow, column
 
 PHOTOS = Table(name="photos", domain="photos", owner="team:photos")
 COLUMNS = [column("id", "BIGINT UNSIGNED"), column("title", "VARCHAR"), column("n", "INT")]
@@ -167,4 +167,90 @@ def test_fault_of_the_engine_concerns_one_table(
 
     monkeypatch.setattr(merging, "apply", fail)
     with pytest.raises(LakeError, match=r"lake.photos can't be merged \(no such column\)"):
+        merge(catalog, Target(PHOTOS))
+
+
+def test_a_column_dropped_in_mid_batch_loses_no_change(catalog: Catalog) -> None:
+    """Rows that were written before the DROP hold the column, and are merged after it."""
+    shard = Shard("shard_0", "photos", COLUMNS)
+    shard.snapshot()
+    shard.insert({"id": 1, "title": "a", "n": 1})
+    land(catalog, shard.deltas)
+    merge(catalog, Target(PHOTOS))
+    done = len(shard.deltas)
+    shard.update({"id": 1}, title="b")
+    shard.insert({"id": 2, "title": "c", "n": 2})
+    kept = [{k: v for k, v in row.items() if k != "n"} for row in shard.rows]
+    shard.alter(COLUMNS[:2], "ALTER TABLE photos DROP COLUMN n", kept)
+    shard.insert({"id": 3, "title": "d"})
+    land(catalog, shard.deltas[done:])
+    assert merge(catalog, Target(PHOTOS)).quarantined == 0
+    found = rows(catalog, Target(PHOTOS))
+    assert live(found, ["id", "title"]) == [(1, "b"), (2, "c"), (3, "d")]
+
+
+def test_a_name_that_comes_again_is_another_column(catalog: Catalog) -> None:
+    shard = Shard("shard_0", "photos", COLUMNS)
+    shard.snapshot()
+    shard.insert({"id": 1, "title": "a", "n": 1}, {"id": 2, "title": "a", "n": 2})
+    land(catalog, shard.deltas)
+    merge(catalog, Target(PHOTOS))
+    done = len(shard.deltas)
+    shard.update({"id": 1}, n=7)
+    shard.alter(COLUMNS[:2], "ALTER TABLE photos DROP COLUMN n")
+    shard.alter(
+        COLUMNS, "ALTER TABLE photos ADD COLUMN n INT", [row | {"n": None} for row in shard.rows]
+    )
+    shard.insert({"id": 3, "title": "d", "n": 3})
+    land(catalog, shard.deltas[done:])
+    merge(catalog, Target(PHOTOS))
+    found = {row["id"]: row["n"] for row in rows(catalog, Target(PHOTOS))}
+    assert found == {1: None, 2: None, 3: 3}
+
+
+@pytest.mark.parametrize(
+    ("ddl", "names"),
+    [
+        ("ALTER TABLE photos RENAME COLUMN title TO n, RENAME COLUMN n TO title", ("n", "title")),
+        ("ALTER TABLE photos CHANGE title old TEXT, ADD title VARCHAR(9)", ("old", "title", "n")),
+    ],
+)
+def test_a_name_that_changes_hands_halts_until_a_snapshot(
+    catalog: Catalog, ddl: str, names: tuple[str, ...]
+) -> None:
+    shard = Shard("shard_0", "photos", COLUMNS)
+    shard.snapshot()
+    shard.insert({"id": 1, "title": "a", "n": 1})
+    kinds = {"n": "INT", "id": "BIGINT UNSIGNED"}
+    columns = [column(name, kinds.get(name, "VARCHAR")) for name in ("id", *names)]
+    row: Row = {c["name"]: None for c in columns} | {"id": 1}
+    shard.alter(columns, ddl, [row])
+    land(catalog, shard.deltas)
+    with pytest.raises(LakeError, match=r"the name of another.*: take a new snapshot"):
+        merge(catalog, Target(PHOTOS))
+    done = len(shard.deltas)
+    shard.snapshot()
+    land(catalog, shard.deltas[done:])
+    merge(catalog, Target(PHOTOS))
+    found = live(rows(catalog, Target(PHOTOS)), ["id", *names])
+    assert found == [(1, *(None for _ in names))]
+
+
+@pytest.mark.parametrize("name", ["op", "sign", "i", "r", "reason", "shard", "floor", "image"])
+def test_a_column_may_have_any_name(catalog: Catalog, name: str) -> None:
+    shard = Shard("shard_0", "photos", [*COLUMNS, column(name, "VARCHAR")])
+    shard.snapshot()
+    shard.insert({"id": 1, "title": "a", "n": 1, name: "x"})
+    shard.truncate()
+    shard.insert({"id": 2, "title": "a", "n": 1, name: "y"})
+    land(catalog, shard.deltas)
+    merge(catalog, Target(PHOTOS))
+    assert live(rows(catalog, Target(PHOTOS)), ["id", name]) == [(2, "y")]
+
+
+def test_a_name_of_the_lake_itself_halts_the_table(catalog: Catalog) -> None:
+    shard = Shard("shard_0", "photos", [*COLUMNS, column("_Position", "INT")])
+    shard.snapshot()
+    land(catalog, shard.deltas)
+    with pytest.raises(LakeError, match=r"_Position.*`excluded`"):
         merge(catalog, Target(PHOTOS))
