@@ -16,7 +16,8 @@ from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake import net
 from smug_platform.lake.decode import Column, identifier, literal, plan, quote, row_id
 from smug_platform.lake.gate import gate
-from smug_platform.lake.index import Index, content_groups
+from smug_platform.lake.index import Index
+from smug_platform.lake.keys import content_groups
 from smug_platform.lake.net import Counts
 from smug_platform.lake.runs import Array
 from smug_platform.lake.state import Fill, State

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from smug_platform.iceberg import FILE, ROW, LakeFiles
-from smug_platform.lake.index import Found, Index, Keys, keys, positions
+from smug_platform.lake.index import Found, Index
+from smug_platform.lake.keys import Keys, positions
 from smug_platform.lake.net import Counts
 from smug_platform.lake.runs import Array, Entries
 from smug_platform.lake.target import Target
@@ -57,7 +58,7 @@ def gate(
     """Decide which events are applied. events: as `decode` gives them; the index is in step."""
     codes = events["_op"].combine_chunks().dictionary_encode().indices
     high, low = positions(events)
-    arrays = _Events(keys(target, events), high, low, codes.to_numpy(), events["_same"].to_numpy())
+    arrays = _Events(index.keys(events), high, low, codes.to_numpy(), events["_same"].to_numpy())
     above = _above_floors(events, arrays, {} if target.history else floors)
     order = _sorted(arrays)
     groups, starts = np.unique(arrays.key.group[order], return_index=True)

@@ -3,14 +3,8 @@
 A merge looks up the keys of its changes here and reads nothing of the table itself. The index is a
 cache and never a truth: it covers whole data files, so whatever it lacks (it was lost, it is torn,
 another process merged, a commit was not followed by its entry here) is read from those files.
-
-A row is told by two words. `group` is the same for all rows that a change of the key may concern:
-the copies of a global key on several shards, equal rows of a table without a key. `check` tells
-those apart. Both are exact for a key that is one number; of others they are the MD5 of its text, in
-which two of 50 million keys fall together with a chance of 10^-23.
 """
 
-import hashlib
 import threading
 import uuid
 from collections.abc import Sequence
@@ -22,11 +16,12 @@ import numpy as np
 import orjson
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table as Iceberg
 
-from smug_platform.duck import in_memory
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles
-from smug_platform.lake.decode import identifier
+from smug_platform.lake.keys import Keys, KeyTypes, key_types, keys, positions
 from smug_platform.lake.runs import (
     KINDS,
     Array,
@@ -38,7 +33,7 @@ from smug_platform.lake.runs import (
     remove,
     write_run,
 )
-from smug_platform.lake.target import ROW_ID, Target
+from smug_platform.lake.target import Target
 
 INDEX = "smug.index"
 """The catalog's property that names the folder of the indexes."""
@@ -56,17 +51,6 @@ class StaleIndex(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """The words of some rows' keys: two arrays of 64-bit words."""
-
-    group: Array
-    check: Array
-
-    def __len__(self) -> int:
-        return len(self.group)
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """Entries that were looked up: `query` is the number of the group that was asked for."""
 
@@ -74,40 +58,16 @@ class Found:
     entries: Entries
 
 
-def key_columns(target: Target) -> tuple[str, ...]:
-    """The columns that `keys` and `positions` read."""
-    return (*dict.fromkeys((*target.identity, "_position")),)
-
-
-def keys(target: Target, rows: pa.Table) -> Keys:
-    """The words of the rows' keys; rows: with the identity's columns."""
-    if not target.table.key:
-        return _row_id_keys(rows)
-    shard = _shard_words(rows["_shard"])
-    column = rows[target.table.key[0]]
-    if len(target.table.key) == 1 and not target.history and _is_number(column.type):
-        value, rest = _number_words(column)
-    else:
-        value, rest = _text_words(rows, [name for name in target.identity if name != "_shard"])
-    if target.table.key_scope == "global" and not target.history:
-        return Keys(value, shard ^ rest)
-    return Keys(value + shard, shard ^ rest)
-
-
-def positions(rows: pa.Table) -> tuple[Array, Array]:
-    """The two halves of the rows' positions."""
-    return _words(rows["_position"].cast(pa.decimal128(38, 0)))
-
-
 class Index:
     """The entries of one table, in sorted runs, oldest first.
 
-    folder: where they are kept; None for memory only. signature: says how the keys are made; what
-    was kept under another one is not used.
+    folder: where they are kept; None for memory only. What was kept for keys of other types is
+    not used.
     """
 
-    def __init__(self, folder: Path | None, signature: str) -> None:
-        self._folder, self._signature = folder, signature
+    def __init__(self, folder: Path | None, target: Target, kinds: KeyTypes) -> None:
+        self._folder, self._target, self._kinds = folder, target, kinds
+        self._signature = signature(target, kinds)
         self._files: dict[str, int] = {}
         self._next = 0
         self._runs: list[Run] = []
@@ -119,14 +79,19 @@ class Index:
         """Entries, with those that newer ones have taken the place of."""
         return sum(map(len, self._runs))
 
-    def sync(self, files: LakeFiles, target: Target) -> None:
+    def keys(self, rows: pa.Table) -> Keys:
+        """The words of the rows' keys; rows: with the identity's columns."""
+        return keys(self._target, rows, self._kinds)
+
+    def sync(self, files: LakeFiles) -> None:
         """Read what the index lacks of the table's files, and forget files that are gone."""
+        key_columns = list(dict.fromkeys((*self._target.identity, "_position")))
         live = [file.file_path for file in files.data]
         missing = [file for file in files.oldest_first() if file.file_path not in self._files]
         self._files = {path: self._files[path] for path in live if path in self._files}
         for file in missing:
-            rows = files.read_file(file, key_columns(target))
-            self._put(file.file_path, keys(target, rows), positions(rows))
+            rows = files.read_file(file, key_columns)
+            self._put(file.file_path, self.keys(rows), positions(rows))
         if missing:
             self._save()
 
@@ -205,21 +170,27 @@ class Index:
         scratch.replace(self._folder / _NAME)
 
 
-def index_of(catalog: Catalog, target: Target, table: Iceberg) -> Index:
+def index_of(catalog: Catalog, target: Target, table: Iceberg, schema: Schema) -> Index:
     """The index of a table, open for as long as this thread works on it.
 
-    Kept in the folder that the catalog's property smug.index names, or in memory.
+    schema: the table's, or what the transaction at hand makes of it. The index is kept in the
+    folder that the catalog's property smug.index names, or in memory.
     """
-    kinds = [str(table.schema().find_type(name)) for name in target.identity]
-    signature = orjson.dumps([_FORMAT, target.table.key_scope, *kinds]).decode()
+    kinds = key_types(target, schema_to_pyarrow(schema))
     uid, place = str(table.metadata.table_uuid), catalog.properties.get(INDEX)
     held: dict[str, Index] = _OPEN.__dict__
-    name = f"{place} {uid} {signature}"
+    name = f"{place} {uid} {signature(target, kinds)}"
     if name not in held:
         while len(held) >= _MOST_OPEN:
             held.pop(next(iter(held)))
-        held[name] = Index(Path(place) / uid if place else None, signature)
+        held[name] = Index(Path(place) / uid if place else None, target, kinds)
     return held[name]
+
+
+def signature(target: Target, kinds: KeyTypes) -> str:
+    """Says how the keys of an index are made."""
+    named = [f"{name} {kind}" for name, kind in kinds.items()]
+    return orjson.dumps([_FORMAT, target.table.key_scope, *named]).decode()
 
 
 def _due(runs: Sequence[Run]) -> int:
@@ -247,61 +218,3 @@ def _matches(group: Array, groups: Array) -> tuple[Array, Array]:
     if not queries:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     return np.concatenate(queries), np.concatenate(entries)
-
-
-def _shard_words(shards: pa.ChunkedArray) -> Array:
-    """One 64-bit word a shard: the start of the MD5 of its name."""
-    coded = shards.combine_chunks().dictionary_encode()
-    names = coded.dictionary.to_pylist()
-    words = [int.from_bytes(hashlib.md5(name.encode()).digest()[:8], "little") for name in names]
-    found: Array = np.array(words, dtype=np.uint64)[coded.indices.to_numpy()]
-    return found
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or (pa.types.is_decimal128(kind) and kind.scale == 0))
-
-
-def _number_words(column: pa.ChunkedArray) -> tuple[Array, Array]:
-    """A whole number as its low and its high word."""
-    high, low = _words(column.cast(pa.decimal128(38, 0)))
-    return low, high
-
-
-def _words(decimals: pa.ChunkedArray) -> tuple[Array, Array]:
-    """The high and the low words of decimals, which Arrow holds as 128-bit integers."""
-    array = decimals.combine_chunks()
-    if array.null_count:
-        raise ValueError("a key or a position is NULL")
-    words = np.frombuffer(array.buffers()[1], dtype="<u8").reshape(-1, 2)
-    words = words[array.offset : array.offset + len(array)]
-    return words[:, 1], words[:, 0]
-
-
-def _text_words(rows: pa.Table, names: Sequence[str]) -> tuple[Array, Array]:
-    """The two words of the MD5 of some columns' values as text, each with its length."""
-    parts = [f"length({identifier(n)}::varchar) || ':' || {identifier(n)}::varchar" for n in names]
-    with in_memory() as connection:
-        connection.register("rows", rows.select(list(names)))
-        found = connection.sql(
-            f"select md5_number_lower(t) as low, md5_number_upper(t) as high"
-            f" from (select {' || '.join(parts)} as t from rows)"
-        ).to_arrow_table()
-    return found["low"].to_numpy(), found["high"].to_numpy()
-
-
-def _row_id_keys(rows: pa.Table) -> Keys:
-    """Of a table without a key: equal rows of a shard are a group; their ordinals differ."""
-    with in_memory() as connection:
-        connection.register("rows", rows.select([ROW_ID]))
-        found = connection.sql(
-            f"select split_part({ROW_ID}, '-', 1) as content,"
-            f" split_part({ROW_ID}, '-', 2)::ubigint as ordinal from rows"
-        ).to_arrow_table()
-    return Keys(content_groups(rows["_shard"], found["content"]), found["ordinal"].to_numpy())
-
-
-def content_groups(shards: pa.ChunkedArray, contents: pa.ChunkedArray) -> Array:
-    """The group words of rows without a key, by the hexadecimal content hash of each."""
-    words = [int(content[:16], 16) for content in contents.to_pylist()]
-    return np.array(words, dtype=np.uint64) + _shard_words(shards)

@@ -26,7 +26,8 @@ from smug_platform.errors import LakeError
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake.apply import Step, apply
 from smug_platform.lake.decode import decode, plan
-from smug_platform.lake.index import Index, StaleIndex, index_of, keys, positions
+from smug_platform.lake.index import Index, StaleIndex, index_of
+from smug_platform.lake.keys import positions
 from smug_platform.lake.schema import evolve_schema, new_schema, shaped
 from smug_platform.lake.state import State, evolve, truncate
 from smug_platform.lake.target import Target
@@ -135,7 +136,7 @@ def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None
             continue  # another writer was first: plan anew on what it left
         except StaleIndex:
             assert table is not None
-            index_of(catalog, target, table).clear()
+            index_of(catalog, target, table, table.schema()).clear()
         except _BUGS as error:  # that table stands still, and the others go on
             raise LakeError(
                 f"{name_of(target)} can't be merged ({' '.join(str(error).split())})",
@@ -227,11 +228,11 @@ def _merge_batch(
     transaction = table.transaction()
     schema = evolve_schema(transaction, target, state, columns)
     files = LakeFiles(table.io, schema, table.current_snapshot())
-    index = index_of(catalog, target, table)
+    index = index_of(catalog, target, table, schema)
     with in_memory() as connection:
         events, refused = decode(connection, target, columns, batch.rows, state.dropped)
         step = Step(target, columns, old, state, batch.floor_times)
-        index.sync(files, target)
+        index.sync(files)
         rows, counts, state = apply(connection, files, index, step, events)
     added = quarantine(catalog, refused)
     deleted = pc.sum(rows["_deleted"]).as_py() or 0
@@ -246,7 +247,7 @@ def _merge_batch(
     change = iceberg.Change(shaped(rows, schema), replaced)
     snapshot_id = iceberg.commit(transaction, files, change, summary=summary)
     transaction.commit_transaction()
-    _enter(index, target, table, files, rows)
+    _enter(index, table, files, rows)
     return Merged(
         target.name,
         deltas=batch.size,
@@ -264,10 +265,10 @@ def _merge_batch(
     )
 
 
-def _enter(index: Index, target: Target, table: Iceberg, files: LakeFiles, rows: pa.Table) -> None:
+def _enter(index: Index, table: Iceberg, files: LakeFiles, rows: pa.Table) -> None:
     """Enter the rows of a commit in the index; what is not entered is read by the next merge."""
     before = {file.file_path for file in files.data}
     after = LakeFiles(table.io, table.schema(), table.current_snapshot())
     added = [file for file in after.data if file.file_path not in before]
     if len(added) == 1:
-        index.add(added[0].file_path, keys(target, rows), positions(rows))
+        index.add(added[0].file_path, index.keys(rows), positions(rows))

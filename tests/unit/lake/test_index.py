@@ -16,12 +16,13 @@ from pyiceberg.catalog.sql import SqlCatalog
 from smug_platform.lake import index as indexes
 from smug_platform.lake import runs
 from smug_platform.lake.compact import compact
-from smug_platform.lake.index import INDEX, Index, index_of, keys
+from smug_platform.lake.index import INDEX, Index, index_of
+from smug_platform.lake.keys import Keys, keys, positions
 from smug_platform.lake.merge import merge
 from smug_platform.lake.runs import Entries, Run, fold, newest, open_run, write_run
 from smug_platform.lake.target import Target
 from smug_platform.tables.table import Table
-from tests.history import Shard
+from tests.history import Shard, column
 from tests.unit.lake.test_merge import COLUMNS, PHOTOS, land, live, rows
 
 TARGET = Target(PHOTOS)
@@ -94,11 +95,11 @@ def photo_rows(ids: list[Any], kind: pa.DataType, shard: str = "shard_0") -> pa.
 def test_keys_that_are_numbers_are_exact(scope: Any) -> None:
     target = Target(Table(name="t", domain="d", owner="team:t", key_scope=scope))
     values = [0, 1, 2**63, 2**64 - 1]
-    wide = keys(target, photo_rows([Decimal(v) for v in values], pa.decimal128(20, 0)))
+    wide = keys(target, photo_rows([Decimal(v) for v in values], pa.decimal128(20, 0)), {})
     assert len(set(zip(wide.group.tolist(), wide.check.tolist(), strict=True))) == 4
-    narrow = keys(target, photo_rows([0, 1], pa.int32()))
+    narrow = keys(target, photo_rows([0, 1], pa.int32()), {})
     assert narrow.group.tolist() == wide.group.tolist()[:2], "a widened key stays the same"
-    other = keys(target, photo_rows([0, 1], pa.int32(), "shard_1"))
+    other = keys(target, photo_rows([0, 1], pa.int32(), "shard_1"), {})
     assert (other.group == narrow.group).all() == (scope == "global"), "copies are one group"
     assert (other.check != narrow.check).all()
 
@@ -108,7 +109,8 @@ def test_keys_of_text_are_told_apart(names: tuple[str, ...]) -> None:
     table = Table(name="t", domain="d", owner="team:t", key=names, key_scope="shard")
     texts = [("1:a", "b"), ("1", "a1:b"), ("", "x"), ("é", ""), ("e\u0301", "")]
     columns = {name: [text[i] for text in texts] for i, name in enumerate(names)}
-    found = keys(Target(table), pa.table({"_shard": ["shard_0"] * len(texts), **columns}))
+    rows = pa.table({"_shard": ["shard_0"] * len(texts), **columns})
+    found = keys(Target(table), rows, dict.fromkeys(names, pa.string()))
     assert len(set(zip(found.group.tolist(), found.check.tolist(), strict=True))) == len(texts)
 
 
@@ -187,10 +189,10 @@ def test_an_entry_of_a_file_that_is_gone_makes_it_build_anew(catalog: Catalog) -
     land(catalog, shard.deltas)
     merge(catalog, TARGET)
     table = catalog.load_table("lake.photos")
-    index = index_of(catalog, TARGET, table)
+    index = index_of(catalog, TARGET, table, table.schema())
     table_rows = rows(catalog, TARGET)
     moved = pa.Table.from_pylist(table_rows, schema=table.scan().to_arrow().schema)
-    index.add("file:///nowhere.parquet", keys(TARGET, moved), indexes.positions(moved))
+    index.add("file:///nowhere.parquet", index.keys(moved), positions(moved))
     done = len(shard.deltas)
     shard.update({"id": 1}, title="b")
     land(catalog, shard.deltas[done:])
@@ -199,12 +201,38 @@ def test_an_entry_of_a_file_that_is_gone_makes_it_build_anew(catalog: Catalog) -
 
 
 def test_many_small_runs_are_folded(tmp_path: Path) -> None:
-    index = Index(tmp_path, "s")
+    index = Index(tmp_path, TARGET, {"id": pa.int64()})
     position = (np.zeros(2, np.uint64), np.arange(2, dtype=np.uint64))
     for number in range(100):
         words = np.array([number, 1000], np.uint64)
-        index.add(f"file-{number}", indexes.Keys(words, words), position)
+        index.add(f"file-{number}", Keys(words, words), position)
     assert len(list(tmp_path.glob("*.run"))) < 16
-    found = Index(tmp_path, "s").find(np.array([5, 1000], np.uint64))
+    found = Index(tmp_path, TARGET, {"id": pa.int64()}).find(np.array([5, 1000], np.uint64))
     assert as_tuples(found.entries)[1][4] == 99, "the newest file"
-    assert len(Index(tmp_path, "other")) == 0
+    assert len(Index(tmp_path, TARGET, {"id": pa.int32()})) == 0
+
+
+def test_a_key_of_any_type_is_found_when_the_index_is_lost(catalog: Catalog) -> None:
+    """A change and a file hold the same value in types that print differently."""
+    names = ("at", "weight", "amount", "raw")
+    target = Target(Table(name="t", domain="d", owner="team:t", key=names, key_scope="shard"))
+    kinds = ["TIMESTAMP", "FLOAT", "DECIMAL", "BINARY", "VARCHAR"]
+    columns = [
+        column(name, kind, length=9, scale=2 if kind == "DECIMAL" else None)
+        for name, kind in zip((*names, "title"), kinds, strict=True)
+    ]
+    shard = Shard("shard_0", "t", columns, names)
+    key = {"at": "2026-01-01T12:00:00.5Z", "weight": 0.5, "amount": "1.50", "raw": "AAE="}
+    shard.snapshot()
+    shard.insert(key | {"title": "a"})
+    land(catalog, shard.deltas)
+    merge(catalog, target)
+    wider = [{**c, "typeName": "DOUBLE"} if c["name"] == "weight" else c for c in columns]
+    done = len(shard.deltas)
+    shard.alter(wider, "ALTER TABLE t MODIFY weight DOUBLE")
+    shard.update(key, title="b")
+    indexes._OPEN.__dict__.clear()
+    land(catalog, shard.deltas[done:])
+    merge(catalog, target)
+    found = rows(catalog, target)
+    assert [row["title"] for row in found] == ["b"]
