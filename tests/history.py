@@ -80,6 +80,7 @@ class Shard:
             row["_at"] = self.now
         if any(before[name] != row[name] for name in self.key):
             self._row("d", before, None)
+            row["_at"] = self.now
             self._row("c", None, row)
         else:
             self._row("u", before, row)

@@ -45,7 +45,7 @@ def key_types(target: Target, schema: pa.Schema) -> KeyTypes:
 
 
 def keys(target: Target, rows: pa.Table, kinds: KeyTypes) -> Keys:
-    """The words of the rows' keys; rows: with the identity's columns, of types that `kinds` hold."""
+    """The words of the rows' keys; rows: the identity's columns, of types that `kinds` hold."""
     if not target.table.key:
         return _row_id_keys(rows)
     shard = _shard_words(rows["_shard"])
