@@ -37,9 +37,13 @@ select if(split_part(h.topic, '.', 3) = '', null, split_part(h.topic, '.', 3)) a
        make_timestamp(v.ts_ms * 1000) as captured_at,
        stream_shard,
        sequence_number,
-       v is null or h.topic is null or h.epoch is null or not json_valid(key) as bad
+       v is null or h.topic is null or h.epoch is null or not json_valid(key)
+       or binlog_file is null or binlog_offset is null or (v.op is not null and (row_number is null or table_name is null))
+       or (v.op is null and (v.ddl is null or v.tableChanges is null
+           or len(list_filter(v.tableChanges, lambda change: change.id is null)) > 0)) as bad
 from (select *, try(from_json(payload, '{"op":"VARCHAR","ts_ms":"BIGINT","source":{
-        "file":"VARCHAR","pos":"BIGINT","row":"INTEGER","ts_us":"BIGINT"}}')) as v,
+        "file":"VARCHAR","pos":"BIGINT","row":"INTEGER","ts_us":"BIGINT"},
+        "ddl":"VARCHAR","tableChanges":[{"id":"VARCHAR"}]}')) as v,
       try(from_json(head || '}', '{"epoch":"INTEGER","number":"BIGINT","topic":"VARCHAR"}')) as h
       from envelopes)
 """

@@ -55,6 +55,13 @@ def ddl(offset: int, tables: Sequence[str]) -> Change:
     return Change("shard_0", '{"databaseName":"flickr"}', json.dumps(value), 0)
 
 
+PLACE = b'"source":{"file":"binlog.000001","pos":4,"row":0}'
+
+
+def envelope(value: bytes) -> bytes:
+    return b'{"epoch":1,"topic":"shard_0",\n"key":null,\n"value":' + value + b"}"
+
+
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:
     return new_catalog(tmp_path)
@@ -125,6 +132,15 @@ def test_copies_of_a_schema_change_land_once(catalog: Catalog, stream: RecordedS
         pytest.param(
             b'{"epoch":1,"sequence":0,"topic":"t",\n"key":null,\n"value":{"a"}}', id="M10"
         ),
+        pytest.param(envelope(b"{}"), id="nothing"),
+        pytest.param(envelope(b'{"op":"c","source":{"row":0}}'), id="no-position"),
+        pytest.param(envelope(b'{"op":"c","source":{"file":"b.1","pos":4}}'), id="no-row"),
+        pytest.param(envelope(b'{"ddl":"ALTER ...",' + PLACE + b"}"), id="no-changes"),
+        pytest.param(
+            envelope(b'{"ddl":"ALTER ...","tableChanges":[{"type":"ALTER"}],' + PLACE + b"}"),
+            id="no-table",
+        ),
+        pytest.param(envelope(b"{}").replace(b'"topic":"shard_0"', b'"topic":7'), id="no-topic"),
     ],
 )
 def test_poison_goes_to_quarantine_and_the_rest_lands(
