@@ -142,7 +142,9 @@ class Shard:
                 "binlog_offset": self.offset,
                 "row_number": row_number,
                 "key": None,
-                "payload": compact(payload | {"source": source, "op": op}),
+                "payload": compact(
+                    payload | {"source": source} | ({} if op == "ddl" else {"op": op})
+                ),
                 "committed_at": when,
                 "captured_at": when,
                 "landed_at": when,

@@ -38,7 +38,8 @@ select if(split_part(h.topic, '.', 3) = '', null, split_part(h.topic, '.', 3)) a
        stream_shard,
        sequence_number,
        v is null or h.topic is null or h.epoch is null or not json_valid(key)
-       or binlog_file is null or binlog_offset is null or (v.op is not null and (row_number is null or table_name is null))
+       or binlog_file is null or binlog_offset is null
+       or (v.op is not null and (row_number is null or table_name is null))
        or (v.op is null and (v.ddl is null or v.tableChanges is null
            or len(list_filter(v.tableChanges, lambda change: change.id is null)) > 0)) as bad
 from (select *, try(from_json(payload, '{"op":"VARCHAR","ts_ms":"BIGINT","source":{
