@@ -38,9 +38,10 @@ class Feed:
 
 def current_snapshots(catalog: Catalog, targets: tuple[Target, ...]) -> dict[str, int]:
     """The snapshot at which each lake table stands; tables without one are left out."""
+    tables = iceberg.load_all(catalog, [name_of(target) for target in targets])
     found = {}
     for target in targets:
-        table = iceberg.load(catalog, name_of(target))
+        table = tables.get(name_of(target))
         snapshot = table.current_snapshot() if table else None
         if snapshot:
             found[target.name] = snapshot.snapshot_id

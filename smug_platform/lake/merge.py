@@ -2,7 +2,7 @@
 
 One snapshot appends the net changes and deletes the rows they replace; which raw commit has been
 merged, and the schemas in force, are in that same commit. A concurrent commit makes this one fail,
-and it is planned anew. The work reads the table's identity columns and writes what changed.
+and it is planned anew. The work looks up the changed keys in the index and writes what changed.
 """
 
 import time
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import duckdb
 import orjson
@@ -35,6 +36,9 @@ from smug_platform.raw import deltas as raw
 from smug_platform.raw.quarantine import quarantine
 
 _BUGS = (duckdb.Error, ArithmeticError, LookupError, TypeError, ValueError)
+_EXAMINED: dict[tuple[UUID, UUID], int] = {}
+"""Up to which raw commit a lake table was found to lack nothing, by both tables' ids."""
+
 SEQUENCE, STATE, KIND = "smug.raw.sequence", "smug.state", "smug.kind"
 
 
@@ -83,16 +87,29 @@ def merged_sequence(table: Iceberg | None) -> int:
 
 def pending(catalog: Catalog, targets: Sequence[Target]) -> dict[str, int]:
     """Deltas that have landed and are not merged, by target; those with none are left out."""
-    tables = {target: iceberg.load(catalog, name_of(target)) for target in targets}
-    after = {target: merged_sequence(table) for target, table in tables.items()}
+    tables = iceberg.load_all(catalog, [name_of(target) for target in targets])
+    deltas = raw.open_deltas(catalog)
+    after = {target: _examined(deltas, tables.get(name_of(target))) for target in targets}
     found: dict[str, int] = {}
     if not after:
         return found
-    for file in raw.delta_files(raw.open_deltas(catalog), min(after.values())):
+    for file in raw.delta_files(deltas, min(after.values())):
         for target, sequence in after.items():
             if file.table == target.table.name and file.sequence > sequence:
                 found[target.name] = found.get(target.name, 0) + file.rows
+    for target in targets:
+        table = tables.get(name_of(target))
+        if table and target.name not in found:
+            _EXAMINED[deltas.metadata.table_uuid, table.metadata.table_uuid] = raw.sequence(deltas)
     return found
+
+
+def _examined(deltas: Iceberg, table: Iceberg | None) -> int:
+    """The last raw commit up to which everything is merged: a quiet table's lags far behind."""
+    if table is None:
+        return 0
+    known = _EXAMINED.get((deltas.metadata.table_uuid, table.metadata.table_uuid), 0)
+    return max(known, merged_sequence(table))
 
 
 def merge(catalog: Catalog, target: Target, *, max_deltas: int = 500_000) -> Merged:
@@ -127,7 +144,7 @@ def merge(catalog: Catalog, target: Target, *, max_deltas: int = 500_000) -> Mer
 def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None:
     for _ in range(3):
         table = iceberg.load(catalog, name_of(target))
-        batch = _next_batch(catalog, target, merged_sequence(table), max_deltas)
+        batch = _next_batch(catalog, target, table, max_deltas)
         if batch is None:
             return None
         try:
@@ -149,10 +166,12 @@ def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None
     )
 
 
-def _next_batch(catalog: Catalog, target: Target, after: int, most: int) -> _Batch | None:
+def _next_batch(
+    catalog: Catalog, target: Target, table: Iceberg | None, most: int
+) -> _Batch | None:
     deltas = raw.open_deltas(catalog)
     chosen: list[raw.DeltaFile] = []
-    for file in raw.delta_files(deltas, after):
+    for file in raw.delta_files(deltas, _examined(deltas, table)):
         if file.table != target.table.name:
             continue
         full = sum(f.rows for f in chosen) >= most and chosen[-1].sequence != file.sequence
