@@ -61,8 +61,9 @@ def gate(
     arrays = _Events(index.keys(events), high, low, codes.to_numpy(), events["_same"].to_numpy())
     above = _above_floors(events, arrays, {} if target.history else floors)
     order = _sorted(arrays)
-    groups, starts = np.unique(arrays.key.group[order], return_index=True)
-    sizes = np.diff(np.append(starts, len(order)))
+    ordered = arrays.key.group[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+    groups, sizes = ordered[starts], np.diff(np.append(starts, len(ordered)))
     found = index.find(groups)
     is_contested = np.repeat(_contested(arrays.key.check[order], starts, found), sizes)
     plain, contested = order[~is_contested], np.sort(order[is_contested])
