@@ -10,7 +10,7 @@ from pathlib import Path
 
 from smug_platform.capture import server as source_server
 from smug_platform.capture.config import HISTORY, OFFSETS, captured
-from smug_platform.capture.epoch import Decision, Server, decide
+from smug_platform.capture.epoch import Decision, Server, Stream, decide
 from smug_platform.capture.jvm import write_offsets
 from smug_platform.capture.sink import Landed, Sink
 from smug_platform.capture.state import State, load_state, save_state
@@ -52,14 +52,9 @@ def _decide(
 ) -> Decision:
     has_landed = False
     if before and before.published and before.incarnation != sink.incarnation:
-        has_landed = landed(folder.name, before.published)
-    decision = decide(
-        before,
-        server,
-        incarnation=sink.incarnation,
-        tables=captured(source),
-        landed=has_landed,
-    )
+        has_landed = landed.covers(folder.name, before.published)
+    stream = Stream(sink.incarnation, has_landed, landed.epoch(folder.name))
+    decision = decide(before, server, stream=stream, tables=captured(source))
     if not decision.snapshot and not repair_history(folder / HISTORY):
         return Decision(decision.epoch, snapshot=True, reason="the schema history was lost")
     return decision

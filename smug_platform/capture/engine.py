@@ -19,7 +19,7 @@ from smug_platform.capture.failures import NeedsSnapshot, Renumbered, classify
 from smug_platform.capture.jvm import java_properties, messages, start_jvm
 from smug_platform.capture.publisher import Publisher
 from smug_platform.capture.server import preflight
-from smug_platform.capture.sink import Landed, Sink, nothing_landed
+from smug_platform.capture.sink import NOTHING_LANDED, Landed, Sink
 from smug_platform.capture.state import note_resnapshot
 from smug_platform.capture.status import Meter, Phase, Status, save_status
 from smug_platform.capture.watch import Place, Watch
@@ -48,7 +48,7 @@ class Engine:
         *,
         folder: Path,
         logs: Path,
-        landed: Landed = nothing_landed,
+        landed: Landed = NOTHING_LANDED,
         on_status: Callable[[Status], None] = lambda _status: None,
     ) -> None:
         self._shard, self._source, self._sink = shard, source, sink

@@ -29,6 +29,19 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Stream:
+    """The stream that is published to, and what came of it.
+
+    landed: whether all that was published on the state's stream is in the raw table; matters only
+    when that stream is another. epoch: the highest that raw has of this source shard, 0 if none.
+    """
+
+    incarnation: str
+    landed: bool = False
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
 class Decision:
     """How a start begins.
 
@@ -42,24 +55,32 @@ class Decision:
 
 
 def decide(
-    state: State | None, server: Server, *, incarnation: str, tables: tuple[str, ...], landed: bool
+    state: State | None, server: Server, *, stream: Stream, tables: tuple[str, ...]
 ) -> Decision:
     """What to do at start.
 
-    landed: whether all that was published on the state's stream is in the raw table; matters
-    only when that stream is not `incarnation`.
+    A state that was lost, or one from before what raw holds, says nothing of the binlogs since:
+    their numbers may have begun anew, so a new epoch begins above raw's.
 
-    >>> decide(None, Server(1, None, [("binlog.000001", 400)]),
-    ...        incarnation="a", tables=(), landed=False)
+    >>> decide(None, Server(1, None, [("binlog.000001", 400)]), stream=Stream("a"), tables=())
     Decision(epoch=1, snapshot=True, reason='')
     """
-    if state is None or (state.in_snapshot and state.position is None):
-        return Decision(state.epoch if state else 1, snapshot=True)
+    if state is None:
+        return Decision(stream.epoch + 1, snapshot=True, reason=_lost(stream))
+    if state.epoch < stream.epoch:
+        reason = f"the state is of epoch {state.epoch}, raw has epoch {stream.epoch} already"
+        return Decision(stream.epoch + 1, snapshot=True, reason=reason)
+    if state.in_snapshot and state.position is None:
+        return Decision(state.epoch, snapshot=True)
     if reason := _other_history(state, server):
         return Decision(state.epoch + 1, snapshot=True, reason=reason)
-    if reason := _gap(state, server, incarnation, tables, landed):
+    if reason := _gap(state, server, stream, tables):
         return Decision(state.epoch, snapshot=True, reason=reason)
     return Decision(state.epoch, snapshot=False)
+
+
+def _lost(stream: Stream) -> str:
+    return f"the state was lost, raw has epoch {stream.epoch}" if stream.epoch else ""
 
 
 def _other_history(state: State, server: Server) -> str:
@@ -83,9 +104,7 @@ def _other_history(state: State, server: Server) -> str:
     return ""
 
 
-def _gap(
-    state: State, server: Server, incarnation: str, tables: tuple[str, ...], landed: bool
-) -> str:
+def _gap(state: State, server: Server, stream: Stream, tables: tuple[str, ...]) -> str:
     """Why the same history can't simply go on."""
     if state.resnapshot:
         return state.resnapshot
@@ -95,6 +114,6 @@ def _gap(
         return f"binlog {state.log[0]} was purged before it was captured"
     if state.tables != tables:
         return "the declared tables are not those that were captured"
-    if state.incarnation != incarnation and not landed:
+    if state.incarnation != stream.incarnation and not stream.landed:
         return "the stream lost changes that had not landed"
     return ""

@@ -1,6 +1,6 @@
 """Where an engine puts its changes: what capture asks of the stream, which it never imports."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,10 +45,25 @@ class StreamRestarted(StreamError):
         super().__init__(problem, remedy=remedy, passes=True)
 
 
-Landed = Callable[[str, Published], bool]
-"""Whether everything that was published of this source shard is in the raw table."""
+class Landed(Protocol):
+    """What the raw table holds: what capture asks of it, which it never imports."""
+
+    def covers(self, shard: str, published: Published) -> bool:
+        """Whether everything that was published of this source shard is there."""
+
+    def epoch(self, shard: str) -> int:
+        """The highest epoch of this source shard's changes, 0 without any."""
 
 
-def nothing_landed(_shard: str, _published: Published) -> bool:
-    """The `Landed` of a caller that can't tell: a lost stream is then captured anew."""
-    return False
+class _NothingLanded:
+    def covers(self, shard: str, published: Published) -> bool:
+        del shard, published
+        return False
+
+    def epoch(self, shard: str) -> int:
+        del shard
+        return 0
+
+
+NOTHING_LANDED: Landed = _NothingLanded()
+"""The `Landed` of a caller without a raw table: a lost stream is then captured anew."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from smug_platform.capture.engine import Engine
 from smug_platform.capture.failures import NeedsSnapshot, SourceUnavailable
 from smug_platform.capture.server import preflight
-from smug_platform.capture.sink import Landed, Sink, nothing_landed
+from smug_platform.capture.sink import NOTHING_LANDED, Landed, Sink
 from smug_platform.capture.status import Status
 from smug_platform.errors import SmugError
 from smug_platform.settings import Settings, Shard
@@ -37,7 +37,7 @@ def run_worker(
     source: Source,
     sink_factory: SinkFactory,
     *,
-    landed: Landed = nothing_landed,
+    landed: Landed = NOTHING_LANDED,
     on_status: Callable[[Status], None] = lambda _status: None,
     stop: threading.Event,
 ) -> None:

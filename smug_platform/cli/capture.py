@@ -8,17 +8,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table as Grid
+from sqlalchemy.exc import SQLAlchemyError
 
 from smug_platform.capture.sink import Published
 from smug_platform.capture.status import Status
 from smug_platform.capture.worker import run_worker
 from smug_platform.cli.console import stop_on_signals
-from smug_platform.errors import SmugError
-from smug_platform.raw.deltas import open_deltas
-from smug_platform.raw.land import stream_positions
+from smug_platform.errors import LakeError, SmugError
+from smug_platform.iceberg import Table, load
+from smug_platform.raw.deltas import NAME
+from smug_platform.raw.land import source_positions, stream_positions
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
 from smug_platform.stream.claims import Claims
@@ -32,13 +35,6 @@ _LOG_SECONDS = 10.0
 def run(settings: Settings) -> None:
     """Capture all shards until ctrl-C or SIGTERM; raises SmugError when that can't go on."""
     stop = threading.Event()
-    lakehouse = Lakehouse(settings)
-
-    def landed(_shard: str, published: Published) -> bool:
-        positions = stream_positions(open_deltas(lakehouse.catalog))
-        return positions is not None and positions.covers(
-            published.incarnation, published.sequences
-        )
 
     def sink(stopping: threading.Event) -> Producer:
         stream = settings.stream
@@ -46,7 +42,40 @@ def run(settings: Settings) -> None:
 
     show = _Screen() if sys.stdout.isatty() else _Log()
     with _alone(settings), stop_on_signals(stop), show:
-        run_worker(settings, FLICKR, sink, landed=landed, on_status=show.on_status, stop=stop)
+        run_worker(
+            settings, FLICKR, sink, landed=Raw(settings), on_status=show.on_status, stop=stop
+        )
+
+
+class Raw:
+    """What capture asks of the raw table."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._lakehouse = Lakehouse(settings)
+
+    def covers(self, _shard: str, published: Published) -> bool:
+        """Whether all of the stream up to there has landed."""
+        deltas = self._deltas()
+        positions = stream_positions(deltas) if deltas else None
+        return positions is not None and positions.covers(
+            published.incarnation, published.sequences
+        )
+
+    def epoch(self, shard: str) -> int:
+        """The epoch of the shard's latest change that has landed, 0 before the first."""
+        deltas = self._deltas()
+        position = source_positions(deltas).get(shard) if deltas else None
+        return position.epoch if position else 0
+
+    def _deltas(self) -> Table | None:
+        try:
+            return load(self._lakehouse.catalog, NAME)
+        except (OSError, BotoCoreError, ClientError, SQLAlchemyError) as error:
+            raise LakeError(
+                f"{NAME} can't be read ({error})",
+                remedy="check that the catalog can be reached",
+                passes=True,
+            ) from error
 
 
 @contextmanager

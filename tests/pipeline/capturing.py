@@ -11,7 +11,7 @@ import orjson
 
 from smug_platform.capture.change import Change
 from smug_platform.capture.position import Position, file_number
-from smug_platform.capture.sink import Landed, nothing_landed
+from smug_platform.capture.sink import NOTHING_LANDED, Landed
 from smug_platform.capture.status import Status
 from smug_platform.capture.worker import run_worker
 from smug_platform.settings import Settings
@@ -86,7 +86,7 @@ class Worker:
 
 @contextmanager
 def capturing(
-    settings: Settings, source: Source, sink: Any, *, landed: Landed = nothing_landed
+    settings: Settings, source: Source, sink: Any, *, landed: Landed = NOTHING_LANDED
 ) -> Iterator[Worker]:
     """Capture all shards of the settings into a sink until the block ends."""
     stop, worker = threading.Event(), Worker()

@@ -306,25 +306,47 @@ def test_G12_a_statement_that_cannot_be_read_is_shown_and_passed_by_a_snapshot(o
     assert "CREATE OR REPLACE TABLE scratch" in worker.notes
 
 
+@dataclass
+class Holds:
+    """What a raw table would hold: all of the stream or nothing, and this epoch."""
+
+    landed: bool = False
+    highest: int = 0
+    asked: list[tuple[str, Published]] = field(default_factory=list)
+
+    def covers(self, shard: str, published: Published) -> bool:
+        self.asked.append((shard, published))
+        return self.landed
+
+    def epoch(self, shard: str) -> int:
+        assert shard == "shard_0"
+        return self.highest
+
+
+def test_a_lost_capture_folder_begins_above_what_raw_holds(one: Settings):
+    shard, kept = one.shards[0], Kept()
+    sql(shard, album(1))
+    with capturing(one, SMALL, kept, landed=Holds(highest=3)) as worker:
+        worker.wait(lambda: kept.ids("albums") == {1})
+    assert {epoch for epoch, _ in kept.changes} == {4}
+    assert "the state was lost" in worker.notes
+
+
 @pytest.mark.parametrize("landed", [True, False], ids=["landed", "lost"])
 def test_a_stream_that_was_lost_is_filled_again_unless_all_had_landed(one: Settings, landed: bool):
     shard, kept = one.shards[0], Kept()
     sql(shard, album(1))
     with capturing(one, SMALL, kept) as worker:
         worker.wait_streaming()
-    state, asked = load_state(one.capture_dir("shard_0")), []
+    state, raw = load_state(one.capture_dir("shard_0")), Holds(landed=landed)
     kept.incarnation = "second"
     seen = len(kept.changes)
     sql(shard, album(2))
 
-    def tell(name: str, published: Published) -> bool:
-        asked.append((name, published))
-        return landed
-
-    with capturing(one, SMALL, kept, landed=tell) as worker:
+    with capturing(one, SMALL, kept, landed=raw) as worker:
         worker.wait(lambda: 2 in kept.ids("albums", since=seen))
     assert state is not None
-    assert asked == [("shard_0", state.published)]
+    assert raw.asked == [("shard_0", state.published)]
     assert kept.ids("albums", since=seen) == ({2} if landed else {1, 2})
     assert ("the stream lost changes" in worker.notes) is not landed
 

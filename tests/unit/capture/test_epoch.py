@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from smug_platform.capture.epoch import Decision, Server, decide
+from smug_platform.capture.epoch import Decision, Server, Stream, decide
 from smug_platform.capture.position import Position
 from smug_platform.capture.state import State
 
@@ -23,7 +23,7 @@ SERVER = Server(1, "u-1", LOGS, mark_found=True)
 
 
 def decision(state: State | None = STATE, server: Server = SERVER, **more: Any) -> Decision:
-    options = {"incarnation": "stream-1", "tables": ("f.t",), "landed": False} | more
+    options = {"stream": Stream("stream-1"), "tables": ("f.t",)} | more
     return decide(state, server, **options)
 
 
@@ -33,6 +33,19 @@ def test_the_same_server_and_stream_go_on():
 
 def test_the_very_first_start_takes_a_snapshot():
     assert decision(None) == Decision(1, snapshot=True)
+
+
+def test_a_start_without_its_state_begins_above_every_epoch_that_raw_has():
+    found = decision(None, stream=Stream("stream-1", epoch=4))
+    assert (found.epoch, found.snapshot) == (5, True)
+    assert "the state was lost" in found.reason
+
+
+def test_a_state_from_before_what_raw_holds_begins_above_it_too():
+    found = decision(stream=Stream("stream-1", epoch=4))
+    assert (found.epoch, found.snapshot) == (5, True)
+    assert "raw has epoch 4" in found.reason
+    assert decision(stream=Stream("stream-1", epoch=3)) == Decision(3, snapshot=False)
 
 
 def test_a_start_that_published_nothing_begins_again_in_its_epoch():
@@ -95,7 +108,7 @@ def test_J03_a_seventh_digit_is_no_new_history():
             replace(STATE, offset=None), SERVER, {}, "did not get to its end", id="killed-before"
         ),
         pytest.param(STATE, SERVER, {"tables": ("f.t", "f.u")}, "declared", id="contract"),
-        pytest.param(STATE, SERVER, {"incarnation": "stream-2"}, "lost changes", id="stream"),
+        pytest.param(STATE, SERVER, {"stream": Stream("stream-2")}, "lost changes", id="stream"),
     ],
 )
 def test_a_gap_in_the_same_history_is_a_snapshot_in_the_same_epoch(
@@ -107,7 +120,7 @@ def test_a_gap_in_the_same_history_is_a_snapshot_in_the_same_epoch(
 
 
 def test_a_lost_stream_whose_changes_had_landed_is_no_gap():
-    assert decision(incarnation="stream-2", landed=True) == Decision(3, snapshot=False)
+    assert decision(stream=Stream("stream-2", landed=True)) == Decision(3, snapshot=False)
 
 
 def test_L04_what_a_running_engine_noticed_counts_at_the_next_start():
