@@ -37,5 +37,9 @@ class LakeError(SmugError):
     """A lake table is not what its metadata says, or a commit can't be made."""
 
 
+class QueryError(SmugError):
+    """A query of the lake can't be answered as it is put."""
+
+
 class WarehouseError(SmugError):
     """The warehouse can't be opened, loaded or built."""

@@ -6,6 +6,8 @@ and shows its traceback.
 
 import os
 import sys
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -43,6 +45,14 @@ _Tables = Annotated[
     Optional[list[str]],  # noqa: UP045  typer reads this
     typer.Argument(help="Tables to compare; all when none is given.", show_default=False),
 ]
+
+
+class _Form(StrEnum):
+    """How `smug query` prints."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
 
 
 @app.command()
@@ -145,6 +155,37 @@ def verify(
 
     if not show_verify(load_settings(), tables=tables or None, timeout=timeout):
         raise typer.Exit(1)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="A query, in DuckDB's SQL.", show_default=False)],
+    at: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Read the lake as it was: the id of a snapshot, or a time (UTC)."),
+    ] = None,
+    form: Annotated[_Form, typer.Option("--format", help="How to print the answer.")] = _Form.table,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Write the answer to a .parquet, .csv or .json file instead."),
+    ] = None,
+    limit: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=0, help="Rows at most, 0 for all; of a table 50 unless given."),
+    ] = None,
+) -> None:
+    """Ask the lake in SQL: raw.deltas, lake.photos and so on are its tables.
+
+    Rows of lake tables that are marked _deleted are among the answers.
+
+    Examples:
+      smug query "select count(*) from lake.photos where not _deleted"
+
+      smug query "from lake.orders" --at 2026-01-31T12:00 --output orders.parquet
+    """
+    from smug_platform.cli.query import run
+
+    run(load_settings(), sql, at=at, form=form.value, output=output, limit=limit)
 
 
 @app.command()
