@@ -7,7 +7,7 @@ Starts a stack of its own in a temporary folder on free ports, writes to it with
 SQL and waits until each shows in a mart. The first, while everything starts, is shown and does not
 count. One table is printed: seconds from the change's commit to
 raw, lake, warehouse and mart, median and worst. Raw and lake times are those of the commits there;
-the warehouse and the mart are polled as any reader would. `--drain` sets SMUG_DRAIN=1.
+the warehouse and the mart are polled as any reader would. `--drain` sets SMUG_DRAIN=on.
 """
 
 import os
@@ -51,7 +51,7 @@ def main(changes: int = 20, rate: float = 20.0, drain: bool = False) -> None:
     with tempfile.TemporaryDirectory(
         prefix="smug-freshness-", ignore_cleanup_errors=True
     ) as folder:
-        settings = replace(_settings(Path(folder)), drain=drain)
+        settings = replace(_settings(Path(folder)), drain="on" if drain else "auto")
         try:
             stack.up(settings, FLICKR, progress=print)
             _workload(settings, "--changes", str(SEED_CHANGES)).wait()

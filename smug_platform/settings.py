@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from smug_platform.errors import SettingsError
 
 ENVIRONMENTS = ("local", "test", "staging", "prod")
+Drain = Literal["auto", "on", "off"]
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -47,7 +48,8 @@ class Settings:
     home: the folder for local state (logs, capture state, and on one machine the data itself).
     catalog: properties of the pyiceberg catalog; claims: URI of the store for oversized records.
     warehouse: the engine that dbt and the loader write to; warehouse_path: DuckDB's file.
-    drain: live runs stay up and land micro-batch after micro-batch until the stream is quiet.
+    drain: whether arrivals are met by a drain run, which stays up: `on`, always; `off`, never;
+    `auto`, while changes keep coming.
     """
 
     env: str
@@ -59,7 +61,7 @@ class Settings:
     warehouse: Literal["duckdb", "redshift"]
     warehouse_path: Path
     ui_port: int
-    drain: bool = False
+    drain: Drain = "auto"
 
     @property
     def is_local(self) -> bool:
@@ -122,7 +124,7 @@ def _local(env: str, environ: Mapping[str, str]) -> Settings:
         warehouse="duckdb",
         warehouse_path=home / "smug.duckdb",
         ui_port=_number(environ, "SMUG_UI_PORT", 3000),
-        drain=environ.get("SMUG_DRAIN") == "1",
+        drain=_drain(environ),
     )
 
 
@@ -150,7 +152,7 @@ def _aws(env: str, environ: Mapping[str, str]) -> Settings:
         warehouse="redshift",
         warehouse_path=home / "smug.duckdb",
         ui_port=_number(environ, "SMUG_UI_PORT", 3000),
-        drain=environ.get("SMUG_DRAIN") == "1",
+        drain=_drain(environ),
     )
 
 
@@ -176,3 +178,12 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdigit():
         raise SettingsError(f"{name} is {text!r}", remedy="set it to a whole number")
     return int(text)
+
+
+def _drain(environ: Mapping[str, str]) -> Drain:
+    chosen = environ.get("SMUG_DRAIN", "auto")
+    known: tuple[Drain, ...] = ("auto", "on", "off")
+    for each in known:
+        if chosen == each:
+            return each
+    raise SettingsError(f"SMUG_DRAIN is {chosen!r}", remedy=f"set it to one of {', '.join(known)}")

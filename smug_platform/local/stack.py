@@ -127,7 +127,7 @@ def settings_environ(settings: Settings) -> dict[str, str]:
     """The SMUG_* variables from which `load_settings` makes these settings of a local stack.
 
     >>> from smug_platform.settings import load_settings
-    >>> settings = load_settings({"SMUG_HOME": "/tmp/smug", "SMUG_DRAIN": "1"})
+    >>> settings = load_settings({"SMUG_HOME": "/tmp/smug", "SMUG_DRAIN": "on"})
     >>> load_settings(settings_environ(settings)) == settings
     True
     """
@@ -142,7 +142,7 @@ def settings_environ(settings: Settings) -> dict[str, str]:
         "SMUG_MYSQL_PASSWORD": first.password,
         "SMUG_KINESIS_PORT": str(urlsplit(settings.stream.endpoint or "").port),
         "SMUG_UI_PORT": str(settings.ui_port),
-        "SMUG_DRAIN": "1" if settings.drain else "0",
+        "SMUG_DRAIN": settings.drain,
     }
 
 

@@ -162,15 +162,17 @@ def _in_flight(instance: dg.DagsterInstance) -> str | None:
 def _is_for_drain(
     instance: dg.DagsterInstance, settings: Settings, waiting: Behind, asked: Asked
 ) -> bool:
-    """Whether to drain: by setting, or because changes keep coming.
+    """Whether to drain: by setting, or where that says `auto` because changes keep coming.
 
     Not while a table is stuck: only a live run can leave one aside.
     """
-    if waiting.items.keys() - asked.fresh(waiting.items):
+    if settings.drain == "off" or waiting.items.keys() - asked.fresh(waiting.items):
         return False
+    if settings.drain == "on":
+        return True
     since = datetime.now(UTC) - timedelta(seconds=_RUSH_SECONDS)
     recent = [dg.RunsFilter(job_name=job, updated_after=since) for job in (LIVE, DRAIN)]
-    return settings.drain or any(instance.get_run_records(each, limit=1) for each in recent)
+    return any(instance.get_run_records(each, limit=1) for each in recent)
 
 
 def _seconds_since_landing(instance: dg.DagsterInstance) -> float:

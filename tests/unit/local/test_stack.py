@@ -13,7 +13,7 @@ from tests.conftest import local_settings
 
 
 def test_child_processes_get_the_same_settings(tmp_path: Path) -> None:
-    settings = replace(local_settings(tmp_path), drain=True)
+    settings = replace(local_settings(tmp_path), drain="off")
     assert load_settings(settings_environ(settings)) == settings
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from smug_platform.errors import StreamError
+from smug_platform.errors import SettingsError, StreamError
 from smug_platform.orchestration.behind import Asked
 from smug_platform.orchestration.jobs import DRAIN, LIVE
 from smug_platform.orchestration.sensors import tick
 from smug_platform.raw.assets import DELTAS
-from smug_platform.settings import Settings, load_settings
+from smug_platform.settings import Drain, Settings, load_settings
 from smug_platform.sync import Platform, ingest
 from smug_platform.tables.flickr import FLICKR
 from tests.history import Shard, column
@@ -187,13 +188,39 @@ def test_a_stuck_table_is_tried_again_in_a_run_of_its_own(
     assert "lake/albums" not in asked_for(found, 1)
 
 
-def test_changes_that_keep_coming_are_drained(
-    defs: dg.Definitions, instance: dg.DagsterInstance, platform: Platform
+@pytest.mark.parametrize(
+    ("drain", "rush", "job"),
+    [
+        ("auto", False, LIVE),
+        ("auto", True, DRAIN),
+        ("on", False, DRAIN),
+        ("on", True, DRAIN),
+        ("off", False, LIVE),
+        ("off", True, LIVE),
+    ],
+)
+def test_changes_that_keep_coming_are_drained_unless_the_switch_says_else(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    platform: Platform,
+    *,
+    drain: Drain,
+    rush: bool,
+    job: str,
 ) -> None:
-    create_run_for_test(instance, job_name=LIVE, status=dg.DagsterRunStatus.SUCCESS)
+    platform.settings = replace(platform.settings, drain=drain)
+    if rush:
+        create_run_for_test(instance, job_name=LIVE, status=dg.DagsterRunStatus.SUCCESS)
     found = look(defs, instance, platform)
     assert isinstance(found, dg.SensorResult)
-    assert [request.job_name for request in found.run_requests or []] == [DRAIN]
+    assert [request.job_name for request in found.run_requests or []] == [job]
+
+
+def test_the_switch_has_three_places() -> None:
+    assert [load_settings({"SMUG_DRAIN": each}).drain for each in ("on", "off")] == ["on", "off"]
+    assert load_settings({"SMUG_ENV": "prod"}).drain == "auto"
+    with pytest.raises(SettingsError, match=r"SMUG_DRAIN is '1': set it to one of auto, on, off"):
+        load_settings({"SMUG_DRAIN": "1"})
 
 
 def test_a_quiet_stream_is_looked_at_now_and_then(
