@@ -1,7 +1,8 @@
 """The rows of one table of one shard, compared on three sides by key and hash, in DuckDB.
 
-Each side is a relation (k, h, late): the key's text, the row's hash, and whether the row changed
-after the position at which the source is read. Keys that changed since on any side are left out.
+Each side is a relation (k, h, late): the key's text, the row's hash, and, where the row changed
+after the position at which the source is read, the ordinal of that change. Keys that changed since
+on any side are left out; that the source has come so far is for the caller to ask (`beyond`).
 Of a table without a key the hash is the key, and how often it stands there counts.
 """
 
@@ -56,10 +57,10 @@ def load_source(connection: Connection, parts: Iterable[pa.Table], columns: int)
         f" || '|' || coalesce((f{n}::double + 0.0)::varchar, '~')" for n in range(columns)
     )
     hashed = f"md5(h{floats})" if columns else "h"
-    connection.execute("create or replace temp table source (k varchar, h varchar, late boolean)")
+    connection.execute("create or replace temp table source (k varchar, h varchar, late hugeint)")
     for part in parts:
         connection.register("part", part)
-        connection.execute(f"insert into source select k, {hashed}, false from part")
+        connection.execute(f"insert into source select k, {hashed}, null from part")
         connection.unregister("part")
 
 
@@ -121,8 +122,8 @@ def replica_query(cut: Slice, relation: str, types: Mapping[str, str]) -> str:
     key = " || ".join(replica_piece(texts[name]) for name in cut.table.key) or whole
     return (
         f"select {key} as k, if({_HELD}, {hashed}, null) as h,"
-        f" _position > {cut.limit}::hugeint as late from {relation}"
-        f" where _shard = {_literal(cut.shard)} and ({_HELD} or late)"
+        f" if(_position > {cut.limit}::hugeint, _position::hugeint, null) as late from {relation}"
+        f" where _shard = {_literal(cut.shard)} and ({_HELD} or late is not null)"
     )
 
 
@@ -149,7 +150,7 @@ def compare(connection: Connection) -> Counted:
     """Compare the three relations that were made before."""
     connection.execute(
         """create or replace temp table late_keys as
-        select distinct k from (from lake union all from warehouse) where late"""
+        select distinct k from (from lake union all from warehouse) where late is not null"""
     )
     for side in SIDES:
         # A key that stands twice shows in n; s tells the floats of equal keys apart.
@@ -171,6 +172,19 @@ def compare(connection: Connection) -> Counted:
         "select (select count(*) from source), (select count(*) from late_keys)"
     ).fetchall()
     return Counted(rows, late, frozenset(str(key) for (key,) in different))
+
+
+def beyond(connection: Connection, limit: int) -> tuple[int, int | None, int | None]:
+    """How many keys were left out for a change after the ordinal `limit`, and the highest such
+    change of the lake and of the warehouse.
+    """
+    ((keys, lake, warehouse),) = connection.execute(
+        """select count(distinct k), max(late) filter (side = 1), max(late) filter (side = 2)
+           from (select k, late, 1 as side from lake union all select k, late, 2 from warehouse)
+           where late > ?::hugeint""",
+        [limit],
+    ).fetchall()
+    return keys, lake, warehouse
 
 
 def counts(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[int, int, int]]:
@@ -208,7 +222,7 @@ def replica_rows(
 
 
 def _make(connection: Connection, name: str, query: str | None) -> None:
-    empty = "select null::varchar as k, null::varchar as h, null::boolean as late limit 0"
+    empty = "select null::varchar as k, null::varchar as h, null::hugeint as late limit 0"
     connection.execute(f"create or replace temp table {name} as {query or empty}")
 
 

@@ -4,7 +4,9 @@ Each shard is read in one consistent view whose binlog position is known; then t
 given time to bring everything before that position through; then rows are compared by key and
 hash. Rows that changed after the position are left out, so it may run while the source is written
 to. What differs is then looked at again at a later position, since of a table without a key no row
-says when it changed: only what differs at every look is a difference.
+says when it changed: only what differs at every look is a difference. A row whose position is
+after where the source stands once the replicas have been read was not changed since: it holds what
+the source never wrote, or of a numbering that capture is not in.
 """
 
 import time
@@ -34,6 +36,7 @@ from smug_platform.oracle.canonical import apart
 from smug_platform.oracle.compare import (
     MAX_SHOWN,
     Slice,
+    beyond,
     compare,
     load_lake,
     load_source,
@@ -107,6 +110,23 @@ def reconcile(
             remedy="verify again when that has ended",
         )
     return [run.found[_name(pair)] for pair in pairs]
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """Rows of a replica that stand after all that the source has written."""
+
+    keys: int
+    difference: Difference
+
+
+def find_ahead(connection: duckdb.DuckDBPyConnection, now: Cut) -> Ahead | None:
+    """The rows after `now`, on a connection in which the sides were compared; None without any."""
+    keys, lake, warehouse = beyond(connection, now.position.ordinal)
+    if not keys:
+        return None
+    sides = (str(Position.from_ordinal(last)) if last else "-" for last in (lake, warehouse))
+    return Ahead(keys, Difference(f"{keys:,} rows", "_position", f"is only at {now}", *sides))
 
 
 _Pair = tuple[Table, str]
@@ -203,16 +223,23 @@ class _Run:
             first = sorted(keys)[:MAX_SHOWN]
             sides = (view, lake, warehouse)
             shown = differences(connection, part, first, sides) if first else []
+            # Asked once the replicas have been read: the source is at least where they are.
+            ahead = find_ahead(connection, self._now(cut.shard, view)) if counted.late else None
         return Comparison(
             table.name,
             cut.shard,
             Position(cut.epoch, cut.file, cut.offset),
             counted.rows,
             counted.late,
-            len(keys),
+            len(keys) + (ahead.keys if ahead else 0),
             time.perf_counter() - started,
-            tuple(shown),
+            (*([ahead.difference] if ahead else []), *shown),
         )
+
+    def _now(self, shard: str, view: View) -> Cut:
+        """Where the shard stands at this moment."""
+        epoch = capture_states(self.settings)[shard].epoch
+        return Cut(shard, epoch, *view.now())
 
     def _slice(self, table: Table, view: View, cut: Cut, lake: Iceberg | None) -> Slice:
         columns = tuple(view.columns(table))

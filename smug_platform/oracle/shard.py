@@ -53,6 +53,11 @@ class View:
             found = [Column(str(name), str(kind)) for name, kind in cursor.fetchall()]
         return [column for column in found if column.name not in table.excluded]
 
+    def now(self) -> tuple[int, int]:
+        """The binlog place at which the shard stands at this moment, whatever the view shows."""
+        with _reading(self.shard), self.connection.cursor() as cursor:
+            return _place(cursor)
+
     def hashes(self, table: Table, columns: Sequence[Column]) -> Iterator[pa.Table]:
         """The rows as Arrow tables of texts: k, the joined key; h, the hash; f0, f1, ... floats.
 
@@ -127,13 +132,17 @@ def _begin(cursor: Cursor) -> tuple[int, int]:
         cursor.execute(statement)
     try:
         cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        try:
-            cursor.execute("SHOW MASTER STATUS")
-        except pymysql.ProgrammingError:  # MySQL 8.4 took the old name away
-            cursor.execute("SHOW BINARY LOG STATUS")
-        status = cursor.fetchone()
+        return _place(cursor)
     finally:
         cursor.execute("UNLOCK TABLES")
+
+
+def _place(cursor: Cursor) -> tuple[int, int]:
+    try:
+        cursor.execute("SHOW MASTER STATUS")
+    except pymysql.ProgrammingError:  # MySQL 8.4 took the old name away
+        cursor.execute("SHOW BINARY LOG STATUS")
+    status = cursor.fetchone()
     if not status:
         raise pymysql.OperationalError(1381, "its binlog is off")
     return file_number(str(status[0])), int(status[1])

@@ -23,7 +23,7 @@ import pytest
 
 from smug_platform.capture import server
 from smug_platform.capture.position import file_number
-from smug_platform.capture.state import load_state
+from smug_platform.capture.state import load_state, save_state
 from smug_platform.cli import main
 from smug_platform.local import mariadb
 from smug_platform.local.kinesis import forget_streams
@@ -265,6 +265,20 @@ def test_what_has_not_arrived_is_named(way: Way) -> None:
         reconcile(way.settings, FLICKR, tables=["photo_views"], timeout=0.5)
     way.bring()
     assert all(one.equal for one in reconcile(way.settings, FLICKR, tables=["photo_views"]))
+
+
+def test_a_capture_that_fell_back_an_epoch_is_not_verified(way: Way) -> None:
+    """Every row then stands after the place at which the source is read, and none is compared."""
+    folder = way.settings.capture_dir("shard_0")
+    assert way.stop() == 0
+    state = load_state(folder)
+    assert state is not None
+    save_state(folder, replace(state, epoch=state.epoch - 1))
+    found = reconcile(way.settings, FLICKR, tables=["photos"], timeout=PATIENCE)
+    save_state(folder, state)
+    way.start()
+    assert {one.shard: one.equal for one in found} == {"shard_0": False, "shard_1": True}
+    assert "source is only at 0/" in str(found[0].differences[0])
 
 
 def _captured(way: Way) -> bool:

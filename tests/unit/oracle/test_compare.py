@@ -7,6 +7,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from smug_platform.capture.position import Position
+from smug_platform.oracle.arrival import Cut
 from smug_platform.oracle.canonical import (
     Column,
     pieces,
@@ -17,6 +19,7 @@ from smug_platform.oracle.canonical import (
 )
 from smug_platform.oracle.compare import (
     Slice,
+    beyond,
     compare,
     counts,
     load_lake,
@@ -28,6 +31,7 @@ from smug_platform.oracle.compare import (
     types_of,
 )
 from smug_platform.oracle.differ import differences
+from smug_platform.oracle.reconcile import find_ahead
 from smug_platform.tables.table import Table
 
 KEYED = Table(name="photos", domain="d", owner="o")
@@ -40,11 +44,11 @@ def connection() -> duckdb.DuckDBPyConnection:
 
 
 def relations(
-    connection: duckdb.DuckDBPyConnection, **sides: list[tuple[str, str | None, bool]]
+    connection: duckdb.DuckDBPyConnection, **sides: list[tuple[str, str | None, int | None]]
 ) -> None:
     for name in ("source", "lake", "warehouse"):
         connection.execute(
-            f"create or replace temp table {name} (k varchar, h varchar, late boolean)"
+            f"create or replace temp table {name} (k varchar, h varchar, late hugeint)"
         )
         if sides.get(name):
             connection.executemany(f"insert into {name} values (?, ?, ?)", sides[name])
@@ -108,12 +112,12 @@ def test_what_people_read() -> None:
 def test_equal_sides_are_equal_and_each_kind_of_difference_is_found(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    rows: list[tuple[str, str | None, bool]] = [("a", "1", False), ("b", "2", False)]
+    rows: list[tuple[str, str | None, int | None]] = [("a", "1", None), ("b", "2", None)]
     relations(connection, source=rows, lake=rows, warehouse=rows)
     assert compare(connection).different == frozenset()
     for side in ("lake", "warehouse", "source"):
         sides = dict.fromkeys(("source", "lake", "warehouse"), rows)
-        for other in (rows[:1], [*rows, ("c", "3", False)], [rows[0], ("b", "9", False)]):
+        for other in (rows[:1], [*rows, ("c", "3", None)], [rows[0], ("b", "9", None)]):
             relations(connection, **{**sides, side: other})
             assert len(compare(connection).different) == 1
         relations(connection, **{**sides, side: [*rows, rows[0]]})
@@ -123,11 +127,30 @@ def test_equal_sides_are_equal_and_each_kind_of_difference_is_found(
 
 
 def test_what_changed_since_is_left_out(connection: duckdb.DuckDBPyConnection) -> None:
-    source: list[tuple[str, str | None, bool]] = [("a", "1", False), ("b", "2", False)]
-    lake: list[tuple[str, str | None, bool]] = [("a", "9", True), ("b", None, True)]
-    relations(connection, source=source, lake=lake, warehouse=[("a", "1", False)])
+    source: list[tuple[str, str | None, int | None]] = [("a", "1", None), ("b", "2", None)]
+    lake: list[tuple[str, str | None, int | None]] = [("a", "9", 11), ("b", None, 11)]
+    relations(connection, source=source, lake=lake, warehouse=[("a", "1", None)])
     found = compare(connection)
     assert (found.rows, found.late, found.different) == (2, 2, frozenset())
+
+
+def test_what_stands_after_the_source_was_not_changed_since(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """A lake of epoch 2 under a capture that has fallen back to epoch 1."""
+    since, later = Position(1, 7, 300).ordinal, Position(2, 1, 50).ordinal
+    source: list[tuple[str, str | None, int | None]] = [("a", "1", None), ("b", "2", None)]
+    lake: list[tuple[str, str | None, int | None]] = [("a", "1", since), ("b", "9", later)]
+    relations(connection, source=source, lake=lake, warehouse=[*source, ("c", None, later)])
+    assert compare(connection).different == frozenset()
+    assert beyond(connection, Position(1, 7, 200).ordinal) == (3, later, later)
+    found = find_ahead(connection, Cut("shard_0", 1, 7, 400))
+    assert found is not None
+    assert found.keys == 2
+    assert str(found.difference) == (
+        "2 rows _position: source is only at 1/7:400, lake 2/1:50#0, warehouse 2/1:50#0"
+    )
+    assert find_ahead(connection, Cut("shard_0", 2, 1, 50)) is None
 
 
 def test_floats_are_compared_as_numbers(connection: duckdb.DuckDBPyConnection) -> None:
@@ -189,8 +212,8 @@ def test_what_differs_is_shown_with_its_values(connection: duckdb.DuckDBPyConnec
         " 's' as _shard, 5::decimal(38,0) as _position, false as _deleted,"
         " null::varchar as _moved_to"
     )
-    same: list[tuple[str, str | None, bool]] = [("1:1", "x", False), ("1:2", "y", False)]
-    relations(connection, source=same, warehouse=[("1:1", "z", False)])
+    same: list[tuple[str, str | None, int | None]] = [("1:1", "x", None), ("1:2", "y", None)]
+    relations(connection, source=same, warehouse=[("1:1", "z", None)])
     compare(connection)
 
     class View:
