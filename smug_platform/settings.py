@@ -68,6 +68,17 @@ class Settings:
         """True where the project starts the source and the stream itself."""
         return self.env in {"local", "test"}
 
+    def require_local(self) -> None:
+        """Raise SettingsError where source and stream are not the project's own.
+
+        What starts, empties or writes to a source asks this first.
+        """
+        if not self.is_local:
+            raise SettingsError(
+                f"SMUG_ENV is {self.env!r}, and only a local stack is started or written to from here",
+                remedy="set SMUG_ENV to local",
+            )
+
     @property
     def dbt_target(self) -> str:
         """The dbt target of this environment."""

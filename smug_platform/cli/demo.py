@@ -26,6 +26,7 @@ _STAGES = {
 
 def run(settings: Settings, *, changes: int, seed: int) -> bool:
     """Run the demo and tell of it; whether it ended verified."""
+    settings.require_local()
     out = console()
     began = datetime.now(UTC)
     with dev_lock(settings):

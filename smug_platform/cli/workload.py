@@ -11,6 +11,7 @@ from smug_platform.settings import Settings
 
 def run(settings: Settings, *, seed: int, changes: int | None, rate: float | None) -> None:
     """Write to the shards until so many changes are there, or until ctrl-C; then say what was."""
+    settings.require_local()
     stop = threading.Event()
     out = console()
     columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -83,12 +83,20 @@ class Outcome:
 def run_demo(
     settings: Settings, source: Source, *, changes: int, seed: int, watcher: Watcher
 ) -> Outcome:
-    """Run it; the stack is left running. Raises SmugError when a part can't go on."""
+    """Run it; the stack is left running.
+
+    Raises SettingsError in an environment that is not local, SmugError when a part can't go on.
+    """
+    settings.require_local()
     return _Demo(settings, source, changes, seed, watcher).run()
 
 
 def reset(settings: Settings, progress: Callable[[str], None]) -> None:
-    """Stop the local stack and remove its data, so that the demo begins with nothing."""
+    """Stop the local stack and remove its data, so that the demo begins with nothing.
+
+    Raises SettingsError in an environment that is not local.
+    """
+    settings.require_local()
     stack.down(settings, progress=progress)
     for name in _STATE:
         path = settings.home / name

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from smug_platform.errors import SettingsError, SourceError, StreamError
+from smug_platform.errors import SourceError, StreamError
 from smug_platform.local import kinesis, mariadb
 from smug_platform.local.processes import Process, Registry, last_line, python, spawn
 from smug_platform.settings import Settings, Shard
@@ -53,7 +53,7 @@ def up(
     Raises SettingsError in an environment that is not local, SourceError or StreamError when a
     part won't start.
     """
-    _must_be_local(settings)
+    settings.require_local()
     registry = Registry(settings.home)
     with ThreadPoolExecutor() as starters:
         begun = {
@@ -131,7 +131,7 @@ def settings_environ(settings: Settings) -> dict[str, str]:
     >>> load_settings(settings_environ(settings)) == settings
     True
     """
-    _must_be_local(settings)
+    settings.require_local()
     first = settings.shards[0]
     return {
         "SMUG_ENV": settings.env,
@@ -179,11 +179,3 @@ def _capture_log(settings: Settings) -> Path:
 
 def _part_names(settings: Settings) -> Sequence[str]:
     return [*(shard.name for shard in settings.shards), kinesis.NAME, CAPTURE]
-
-
-def _must_be_local(settings: Settings) -> None:
-    if not settings.is_local:
-        raise SettingsError(
-            f"SMUG_ENV is {settings.env!r}, and only a local stack is started from here",
-            remedy="set SMUG_ENV to local",
-        )

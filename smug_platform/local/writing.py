@@ -19,6 +19,7 @@ def writing(
     pause: seconds between two looks. Raises SourceError when the workload failed. A caller that
     gives up ends it.
     """
+    settings.require_local()
     context = multiprocessing.get_context("spawn")
     rows = context.Value("q", 0)
     told, telling = context.Pipe(duplex=False)
