@@ -2,17 +2,20 @@
 
 Kinesis can't call anybody, and the daemon ticks no oftener than every 5 s. So a tick stays up and
 polls: it waits for a run in flight to end, then for arrivals, and asks the moment there is
-something to ask for. There is no run key: what a dropped run left behind is asked for again.
+something to ask for. There is no run key: what a dropped run left behind is asked for again. Where
+the stream does not answer, what has landed already goes on.
 """
 
 import json
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from smug_platform.bi.assets import PAGE
+from smug_platform.errors import StreamError
 from smug_platform.lake.checks import lake_key
 from smug_platform.orchestration.behind import (
     STAGES,
@@ -78,6 +81,27 @@ def _arrivals(status: dg.DefaultSensorStatus, jobs: Sequence[Job]) -> dg.SensorD
     return kinesis_arrivals
 
 
+@dataclass(frozen=True)
+class _Coming:
+    """What the stream holds: whether anything, for which lake tables, or why it can't be told."""
+
+    arrived: bool = False
+    lake_tables: Sequence[str] = ()
+    problem: str = ""
+
+
+def _look(platform: Platform) -> _Coming:
+    """A stream that does not answer must not stop what is behind in the stages after it."""
+    try:
+        if not has_arrivals(platform):
+            return _Coming()
+        tables = arriving(platform)
+    except StreamError as error:
+        return _Coming(problem=str(error))
+    names = [target.name for target in platform.targets if target.table.name in tables]
+    return _Coming(arrived=True, lake_tables=names)
+
+
 def tick(
     context: dg.SensorEvaluationContext, platform: Platform, *, patience: float = LONG_POLL_SECONDS
 ) -> dg.SensorResult | dg.SkipReason:
@@ -89,17 +113,17 @@ def tick(
         time.sleep(_POLL_SECONDS)
     waiting, asked = behind(platform), Asked.from_json(context.cursor)
     quiet = _seconds_since_landing(context.instance) > _QUIET_SECONDS
-    arrived = has_arrivals(platform)
-    while not (arrived or quiet or any(plan(waiting, asked, now=time.time()))):
+    coming = _look(platform)
+    while not (coming.arrived or quiet or any(plan(waiting, asked, now=time.time()))):
         if time.monotonic() > until:
-            return dg.SkipReason(_why_not(waiting))
+            return dg.SkipReason(_why_not(waiting, coming))
         time.sleep(_POLL_SECONDS)
-        arrived = has_arrivals(platform)
-    tables = arriving(platform) if arrived else frozenset()
-    arrivals = [target.name for target in platform.targets if target.table.name in tables]
-    land = arrived or quiet
-    plans = plan(waiting, asked, arrivals=arrivals, land=land, now=time.time())
-    if arrived and _is_for_drain(context.instance, platform.settings, waiting, asked):
+        coming = _look(platform)
+    land = (coming.arrived or quiet) and not coming.problem
+    plans = plan(waiting, asked, arrivals=coming.lake_tables, land=land, now=time.time())
+    if not any(plans):
+        return dg.SkipReason(_why_not(waiting, coming))
+    if coming.arrived and _is_for_drain(context.instance, platform.settings, waiting, asked):
         requests = [dg.RunRequest(job_name=DRAIN)]
     else:
         requests = [_live_request(context, platform.settings, each) for each in plans if each]
@@ -180,9 +204,10 @@ def _seconds_since_landing(instance: dg.DagsterInstance) -> float:
     return time.time() - event.timestamp if event else float("inf")
 
 
-def _why_not(waiting: Behind) -> str:
+def _why_not(waiting: Behind, coming: _Coming) -> str:
     stuck = ", ".join(sorted(waiting.items))
-    return waiting.note or (f"tried in vain, waiting: {stuck}" if stuck else "nothing is behind")
+    tried = f"tried in vain, waiting: {stuck}" if stuck else ""
+    return "; ".join(filter(None, (coming.problem, waiting.note or tried))) or "nothing is behind"
 
 
 def _failures(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:

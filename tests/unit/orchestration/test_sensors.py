@@ -231,15 +231,44 @@ def test_a_quiet_stream_is_looked_at_now_and_then(
         assert asked_for(look(defs, instance, platform)) == {"raw/deltas"}
 
 
-def test_a_stream_that_does_not_answer_fails_the_tick(
-    defs: dg.Definitions, instance: dg.DagsterInstance, platform: Platform, stream: Recorded
-) -> None:
+@pytest.fixture
+def silent(stream: Recorded) -> None:
+    """The stream does not answer any more."""
+
     def refuse(_after: object) -> bool:
         raise StreamError("Kinesis can't be reached", remedy="start it")
 
     stream.has_arrivals = refuse  # type: ignore[method-assign, assignment]
-    with pytest.raises(StreamError, match="start it"):
-        look(defs, instance, platform)
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_stream_that_does_not_answer_is_the_reason_of_a_skip(
+    defs: dg.Definitions, instance: dg.DagsterInstance, platform: Platform
+) -> None:
+    found = look(defs, instance, platform)
+    assert isinstance(found, dg.SkipReason)
+    assert found.skip_message == "Kinesis can't be reached: start it"
+    with dg.instance_for_test() as unused:  # nothing ever landed, and there is nothing to land
+        assert isinstance(look(defs, unused, platform), dg.SkipReason)
+
+
+def test_what_has_landed_goes_on_without_the_stream(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    platform: Platform,
+    request: pytest.FixtureRequest,
+) -> None:
+    list(platform.land())
+    request.getfixturevalue("silent")
+    found = look(defs, instance, platform)
+    assert asked_for(found) >= {"lake/photos", "warehouse/photos"}
+    assert "raw/deltas" not in asked_for(found)
+    assert isinstance(found, dg.SensorResult)
+    again = look(defs, instance, platform, found.cursor)
+    assert isinstance(again, dg.SkipReason)
+    assert again.skip_message == (
+        "Kinesis can't be reached: start it; tried in vain, waiting: merge:photos"
+    )
 
 
 def test_a_failed_run_leaves_a_line_for_who_is_told(
