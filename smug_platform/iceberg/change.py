@@ -38,7 +38,7 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
-from smug_platform.iceberg.datafiles import FileWriter, Rows, writers
+from smug_platform.iceberg.datafiles import FileWriter, OnFile, Rows, writers
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles, remember_deletes
 from smug_platform.iceberg.manifests import NewSnapshot, entries, manifests
 
@@ -86,15 +86,24 @@ def commit(
     return _stage(transaction, _Plan(Operation.OVERWRITE, added, removed), summary)
 
 
-def append(transaction: Transaction, rows: pa.Table, *, summary: Mapping[str, str]) -> int:
-    """Stage one snapshot that appends the rows, a file a partition; the snapshot's id."""
-    added = _writer(transaction).write(rows) if rows.num_rows else []
+def append(
+    transaction: Transaction,
+    rows: pa.Table,
+    *,
+    summary: Mapping[str, str],
+    on_file: OnFile | None = None,
+) -> int:
+    """Stage one snapshot that appends the rows, a file a partition; the snapshot's id.
+
+    on_file: is called with the location and the rows of each file.
+    """
+    added = _writer(transaction, on_file).write(rows) if rows.num_rows else []
     return _stage(transaction, _Plan(Operation.APPEND, added, {}), summary)
 
 
-def _writer(transaction: Transaction) -> FileWriter:
+def _writer(transaction: Transaction, on_file: OnFile | None = None) -> FileWriter:
     table = transaction._table
-    return FileWriter(table.io, transaction.table_metadata, table.location_provider())
+    return FileWriter(table.io, transaction.table_metadata, table.location_provider(), on_file)
 
 
 def _by_path(data: Sequence[DataFile], replaced: pa.Table | None) -> dict[str, Rows]:

@@ -4,7 +4,7 @@ Source of the formats: Iceberg spec v2, "Position Delete Files" and "Manifests".
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -49,6 +49,7 @@ _DELETES = pa.schema(
 )
 
 Rows = np.ndarray[Any, Any]  # numbers of rows in a file, int64
+OnFile = Callable[[str, pa.Table], None]
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,15 @@ def _writers(_process: int) -> Executor:
 
 @dataclass(frozen=True)
 class FileWriter:
-    """Writes a table's files, under its metadata's schema, partitions and properties."""
+    """Writes a table's files, under its metadata's schema, partitions and properties.
+
+    on_file: is called with the location and the rows of each data file, from the writing threads.
+    """
 
     io: FileIO
     metadata: TableMetadata
     provider: LocationProvider
+    on_file: OnFile | None = None
 
     def write(self, rows: pa.Table) -> list[DataFile]:
         """Those rows as data files: one, or one a partition.
@@ -152,6 +157,8 @@ class FileWriter:
         location = self.provider.new_data_location(f"{uuid4()}.parquet", key)
         names = [field.name for field in _shape(self.metadata).stored.fields]
         size, footer = self._parquet(location, rows.rename_columns(names))
+        if self.on_file:
+            self.on_file(location, rows)
         return self._described(
             content=DataFileContent.DATA,
             file_path=location,

@@ -7,19 +7,28 @@ in another way are parsed.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from smug_platform.duck import in_memory
-from smug_platform.raw.views import Array, content, find, slices, stands
+from smug_platform.raw.views import (
+    NOWHERE,
+    Array,
+    content,
+    find,
+    in_pieces,
+    next_mark,
+    slices,
+    stands,
+)
 
 _BEFORE, _NEW = b'{"before":', b'{"before":null,"after":'
 _AFTER, _SOURCE = b'},"after":', b'},"source":{'  # the first eight bytes say which
 _GONE = b'null,"source":{'
 _MOST_BYTES = 1 << 30
-_NOWHERE = np.iinfo(np.int64).max
 
 
 def images(payloads: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
@@ -29,7 +38,12 @@ def images(payloads: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]
     >>> before.to_pylist(), after.to_pylist()
     ([None], ['{"id":1}'])
     """
-    pairs = [_cut(piece) for chunk in payloads.chunks for piece in _pieces(chunk)]
+    pairs = [
+        pair
+        for chunk in payloads.chunks
+        for piece in _pieces(chunk)
+        for pair in in_pieces(partial(_cut_some, piece), len(piece))
+    ]
     return tuple(pa.chunked_array([pair[at] for pair in pairs], pa.string()) for at in (0, 1))
 
 
@@ -40,39 +54,31 @@ def _pieces(payloads: pa.Array) -> Iterator[pa.Array]:
         yield from _pieces(payloads[:half])
         yield from _pieces(payloads[half:])
     else:
-        yield pa.concat_arrays([payloads]).cast(pa.string())
+        is_reached = pa.types.is_string(payloads.type)
+        yield payloads if is_reached else pa.concat_arrays([payloads]).cast(pa.string())
+
+
+def _cut_some(payloads: pa.Array, start: int, stop: int) -> tuple[pa.Array, pa.Array]:
+    return _cut(payloads[start:stop])
 
 
 def _cut(payloads: pa.Array) -> tuple[pa.Array, pa.Array]:
     text, bounds = content(payloads)
     begins, ends = bounds[:-1].astype(np.int64), bounds[1:].astype(np.int64)
-    braces = np.append(find(text, b"}"), _NOWHERE)
+    braces = np.append(find(text, b"}"), NOWHERE)
     has_before = _begin(text, begins, _BEFORE)
     is_new = np.zeros(len(begins), dtype=bool)
     is_new[has_before] = _begin(text, begins[has_before], _NEW)
     has_before &= ~is_new
-    middle = _next(text, braces, np.where(has_before, begins, ends), ends, _AFTER)
+    middle = next_mark(text, braces, np.where(has_before, begins, ends), ends, _AFTER[:8])
     has_before &= middle < ends
     after = np.where(is_new, begins + len(_NEW), np.minimum(middle, ends) + len(_AFTER))
     is_gone = has_before & _begin(text, after, _GONE)
-    end = _next(text, braces, np.where(is_gone, ends, after), ends, _SOURCE)
+    end = next_mark(text, braces, np.where(is_gone, ends, after), ends, _SOURCE[:8])
     has_after = (is_new | has_before) & ~is_gone & (end < ends)
     before = _slices(payloads, begins + len(_BEFORE), middle + 1, has_before)
     found = before, _slices(payloads, after, end + 1, has_after)
     return _parsed(payloads, ~(has_after | is_gone), found)
-
-
-def _next(text: Array, braces: Array, starts: Array, ends: Array, mark: bytes) -> Array:
-    """The first brace from each start on that begins the mark; none before the end: what is not."""
-    at = np.searchsorted(braces, starts)
-    found = braces[at]
-    wrong = np.flatnonzero((found < ends) & ~stands(text, found, mark[:8]))
-    while len(wrong):  # a brace within a text
-        at[wrong] += 1
-        found[wrong] = braces[at[wrong]]
-        missed = ~stands(text, found[wrong], mark[:8])
-        wrong = wrong[missed & (found[wrong] < ends[wrong])]
-    return found
 
 
 def _begin(text: Array, at: Array, mark: bytes) -> Array:
@@ -99,8 +105,9 @@ def _parsed(
     with in_memory() as connection:
         connection.register("others", pa.table({"payload": payloads.filter(pa.array(others))}))
         parsed = connection.sql(
-            "select nullif((payload->'$.before')::varchar, 'null') as before,"
-            " nullif((payload->'$.after')::varchar, 'null') as after from others"
+            "select nullif(v[1]::varchar, 'null') as before, nullif(v[2]::varchar, 'null') as after"
+            " from (select if(json_valid(payload),"
+            " json_extract(payload, ['$.before', '$.after']), null) as v from others)"
         ).to_arrow_table()
     mask = pa.array(others)
     before, after = (parsed[name].combine_chunks() for name in ("before", "after"))

@@ -20,6 +20,7 @@ from pyiceberg.types import IntegerType, LongType, NestedField, StringType, Time
 
 from smug_platform import iceberg
 from smug_platform.iceberg import Table
+from smug_platform.iceberg.cache import Cache
 from smug_platform.iceberg.manifests import entries, manifests
 
 NAME = "raw.deltas"
@@ -55,6 +56,7 @@ PROPERTIES = {
     "write.parquet.compression-codec": "zstd",
     "write.metadata.metrics.default": "none",
 }
+_LANDED = Cache[pa.Table](256 << 20)  # by path of the file; weight: bytes
 _MANY = 50_000  # rows of a file from which several threads read it sooner than one
 
 
@@ -110,10 +112,18 @@ def delta_files(deltas: IcebergTable, after: int = 0) -> Iterator[DeltaFile]:
     yield from sorted(found, key=lambda file: file.sequence)
 
 
+def remember(path: str, rows: pa.Table) -> None:
+    """Hold the deltas of a file that this process writes: it merges them next, most likely."""
+    _LANDED.put(path, rows.select(ARROW.names).cast(ARROW), rows.nbytes)
+
+
 def read(deltas: IcebergTable, files: list[DeltaFile]) -> pa.Table:
     """The deltas in those files, in the order of the files, as one Arrow table."""
     parts = []
     for file in files:
+        if (held := _LANDED.get(file.path)) is not None:
+            parts.append(held)
+            continue
         with deltas.io.new_input(file.path).open() as stream:
             # Not `read_table`: what that sets up takes three times as long as a small file.
             found = pq.ParquetFile(stream).read(use_threads=file.rows > _MANY)

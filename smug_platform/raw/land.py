@@ -100,7 +100,8 @@ def _commit(catalog: Catalog, table: Table, batch: Batch) -> Landed:
         sources[shard] = max(position, sources.get(shard, position))
     added = quarantine(catalog, refused)
     transaction = table.transaction()
-    snapshot_id = iceberg.append(transaction, arrow, summary=_summary(batch.positions, sources))
+    summary = _summary(batch.positions, sources)
+    snapshot_id = iceberg.append(transaction, arrow, summary=summary, on_file=raw.remember)
     transaction.commit_transaction()
     return Landed(
         deltas=arrow.num_rows,

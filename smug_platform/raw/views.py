@@ -1,20 +1,34 @@
 """Parts of many texts at once, without a loop over them."""
 
-from typing import Any
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 Array = np.ndarray[Any, Any]
+NOWHERE = np.iinfo(np.int64).max
+"""Behind all text."""
+
+T = TypeVar("T")
 _PIECE = 1 << 18  # bytes
+_ROWS = 8192
 _WORD, _INLINE = 8, 12  # bytes
 
 
 def content(texts: pa.Array) -> tuple[Array, Array]:
-    """The bytes of an array of strings or binaries, and the offset of each in them, and the end."""
+    """The bytes of an array of strings or binaries, and the offset of each in them, and the end.
+
+    Only those that its own values take, for an array may be a part of another.
+    """
     offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
     data = texts.buffers()[2]
-    return np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8), offsets
+    if data is None:
+        return np.empty(0, np.uint8), offsets
+    start, size = int(offsets[0]), int(offsets[-1] - offsets[0])
+    return np.frombuffer(data, np.uint8, size, start), offsets - offsets[0]
 
 
 def find(text: Array, byte: bytes) -> Array:
@@ -35,6 +49,34 @@ def stands(text: Array, at: Array, mark: bytes) -> Array:
     return found & (at < len(words))
 
 
+def next_mark(text: Array, places: Array, starts: Array, ends: Array, mark: bytes) -> Array:
+    """The first of the places from each start on at which the mark stands.
+
+    places: offsets in order, the last one behind all text. What is not before its end is none.
+    """
+    at = np.searchsorted(places, starts)
+    found = places[at]
+    wrong = np.flatnonzero((found < ends) & ~stands(text, found, mark))
+    while len(wrong):
+        at[wrong] += 1
+        found[wrong] = places[at[wrong]]
+        missed = ~stands(text, found[wrong], mark)
+        wrong = wrong[missed & (found[wrong] < ends[wrong])]
+    return found
+
+
+def in_pieces(work: Callable[[int, int], T], count: int) -> list[T]:
+    """What `work` makes of rows from one number to another, piece after piece, on all cores.
+
+    Pieces that fit in a core's cache take half the time of all at once.
+    """
+    bounds = [*range(0, count, _ROWS), count] if count else [0, 0]
+    if len(bounds) == 2:
+        return [work(0, count)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(work, bounds[:-1], bounds[1:]))
+
+
 def slices(texts: pa.Array, starts: Array, ends: Array) -> pa.Array:
     """Parts of the bytes of an array of strings, as strings: views of them, copied once.
 
@@ -44,7 +86,8 @@ def slices(texts: pa.Array, starts: Array, ends: Array) -> pa.Array:
     """
     text, _ = content(texts)
     views = np.zeros((len(starts), 4), "<i4")
-    views[:, 0], views[:, 3] = ends - starts, starts
+    first = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset]
+    views[:, 0], views[:, 3] = ends - starts, starts + first
     long, short = (np.flatnonzero(views[:, 0] > _INLINE), np.flatnonzero(views[:, 0] <= _INLINE))
     if len(long):
         views[long, 1] = np.ndarray(len(text) - 3, "<i4", text, strides=(1,))[starts[long]]
