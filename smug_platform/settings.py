@@ -75,7 +75,7 @@ class Settings:
         """
         if not self.is_local:
             raise SettingsError(
-                f"SMUG_ENV is {self.env!r}, and only a local stack is started or written to from here",
+                f"SMUG_ENV is {self.env!r}, and only a local stack is started from here",
                 remedy="set SMUG_ENV to local",
             )
 

@@ -17,7 +17,7 @@ from smug_platform.capture.failures import NeedsSnapshot, SourceUnavailable
 from smug_platform.capture.server import preflight
 from smug_platform.capture.sink import NOTHING_LANDED, Landed, Sink
 from smug_platform.capture.status import Status
-from smug_platform.errors import SmugError
+from smug_platform.errors import SettingsError, SmugError
 from smug_platform.settings import Settings, Shard
 from smug_platform.tables.table import Source
 
@@ -45,11 +45,13 @@ def run_worker(
 
     on_status: called from the engines' threads, about once a second for each shard.
 
-    Raises SmugError: at once when a shard can't be captured as it stands (not reachable, wrong
-    password, a missing table), at the end when one was given up.
+    A shard that does not answer is waited for, and keeps no other from being captured.
+
+    Raises SmugError: at once when there are no shards, when one can't be captured as it stands
+    (wrong password, a missing table) or when the stream can't be reached; at the end when a shard
+    was given up.
     """
-    for shard in settings.shards:
-        preflight(shard, source)
+    _check(settings, source)
     sink_factory(stop).close()  # a stream that isn't there is told at once
     keepers = [
         _Keeper(
@@ -80,6 +82,20 @@ def run_worker(
     for keeper in keepers:
         if keeper.failure is not None:
             raise keeper.failure
+
+
+def _check(settings: Settings, source: Source) -> None:
+    """Raise what a person has to put right before anything can be captured."""
+    if not settings.shards:
+        raise SettingsError(
+            "there are no shards to capture",
+            remedy="set SMUG_SHARDS to name=mysql://user@host:3306",
+        )
+    for shard in settings.shards:
+        try:
+            preflight(shard, source)
+        except SourceUnavailable as error:
+            _log.warning("%s", error)
 
 
 @dataclass

@@ -526,6 +526,16 @@ def test_a_declaration_that_the_source_does_not_bear_out_is_told(
         preflight(shards.shards[0], Source(database="flickr", tables=(table,)))
 
 
+def test_a_shard_that_does_not_answer_keeps_no_other_from_being_captured(fresh_shards: Settings):
+    first, second = fresh_shards.shards
+    settings = replace(fresh_shards, shards=(replace(second, port=1), first))
+    sql(first, album(1))
+    kept = Kept()
+    with capturing(settings, SMALL, kept) as worker:
+        worker.wait(lambda: kept.ids("albums") == {1})
+        worker.wait(lambda: "shard_1 at 127.0.0.1:1 can't be reached" in worker.notes)
+
+
 def test_a_worker_does_not_start_on_a_shard_that_cannot_be_captured(one: Settings):
     missing = Source(database="flickr", tables=(Table(name="prints", domain="d", owner="o"),))
     with capturing(one, missing, Kept()) as worker, pytest.raises(SourceError, match="prints"):

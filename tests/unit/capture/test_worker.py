@@ -1,9 +1,15 @@
+import threading
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from smug_platform.capture.failures import SchemaDrift, SourceUnavailable
 from smug_platform.capture.sink import StreamRestarted
-from smug_platform.capture.worker import may_restart, pause
-from smug_platform.errors import SourceError, StreamError
+from smug_platform.capture.worker import may_restart, pause, run_worker
+from smug_platform.errors import SettingsError, SourceError, StreamError
+from smug_platform.tables.flickr import FLICKR
+from tests.conftest import local_settings
 
 GONE = SourceUnavailable("no answer", remedy="wait")
 DRIFT = SchemaDrift("drifted", remedy="nothing")
@@ -38,3 +44,9 @@ def test_a_healing_snapshot_starts_at_once_and_an_absent_server_is_not_stormed()
 
 def test_O10_many_shards_do_not_come_back_at_one_moment():
     assert len({pause(GONE, 5) for _ in range(64)}) > 60
+
+
+def test_no_shards_are_no_success(tmp_path: Path):
+    settings = replace(local_settings(tmp_path), shards=())
+    with pytest.raises(SettingsError, match="SMUG_SHARDS"):
+        run_worker(settings, FLICKR, lambda _stop: pytest.fail("asked"), stop=threading.Event())
