@@ -7,20 +7,22 @@ set aside with its bytes, and stops nothing.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smug_platform.duck import in_memory, spread
+from smug_platform.duck import in_memory
 from smug_platform.raw import deltas as raw
 from smug_platform.raw.quarantine import Refused
-from smug_platform.raw.views import Array, content, find, slices
+from smug_platform.raw.views import NOWHERE, Array, content, find, in_pieces, next_mark, slices
 from smug_platform.stream.reader import Record
 
 _SHARD = "_shard"  # the table name of a schema change that concerns no one table
 _LINES = ((b"{", ","), (b'"key":', ","), (b'"value":', "}"))  # how each line begins and ends
+_SOURCE = b'},"sourc'  # the end of the row images, from where on all is about the change
 _SKIPPED = (0, len(_LINES[1][0]), len(_LINES[2][0]))  # of a line's start, what is no part of it
 
 _DECODE = """
@@ -42,7 +44,8 @@ select if(split_part(h.topic, '.', 3) = '', null, split_part(h.topic, '.', 3)) a
        or (v.op is not null and (row_number is null or table_name is null))
        or (v.op is null and (v.ddl is null or v.tableChanges is null
            or len(list_filter(v.tableChanges, lambda change: change.id is null)) > 0)) as bad
-from (select *, try(from_json(payload, '{"op":"VARCHAR","ts_ms":"BIGINT","source":{
+from (select *, try(from_json(if(is_tail, '{' || about, about),
+        '{"op":"VARCHAR","ts_ms":"BIGINT","source":{
         "file":"VARCHAR","pos":"BIGINT","row":"INTEGER","ts_us":"BIGINT"},
         "ddl":"VARCHAR","tableChanges":[{"id":"VARCHAR"}]}')) as v,
       try(from_json(head || '}', '{"epoch":"INTEGER","number":"BIGINT","topic":"VARCHAR"}')) as h
@@ -55,9 +58,11 @@ def decode(records: Sequence[Record]) -> tuple[pa.Table, list[Refused]]:
 
     A schema change that concerns several tables becomes one delta a table.
     """
-    cut, torn = _cut(records)
+    pieces = in_pieces(partial(_cut, records), len(records))
+    cut = pa.concat_tables([table for table, _ in pieces])
+    torn = [number for _, numbers in pieces for number in numbers]
     with in_memory() as connection:
-        connection.register("envelopes", spread(cut))
+        connection.register("envelopes", cut)
         found = connection.sql(_DECODE).to_arrow_table()
     bad = found["bad"].to_numpy()
     numbers = sorted([*torn, *cut["number"].to_numpy()[bad].tolist()])
@@ -67,8 +72,11 @@ def decode(records: Sequence[Record]) -> tuple[pa.Table, list[Refused]]:
     return pa.concat_tables([changes, _typed(_those(found, ~is_ddl & ~bad))]), refused
 
 
-def _cut(records: Sequence[Record]) -> tuple[pa.Table, list[int]]:
-    """The texts of head, key and payload, and the numbers of the records that are not made so."""
+def _cut(records: Sequence[Record], begin: int, end: int) -> tuple[pa.Table, list[int]]:
+    """The texts of head, key and payload of some records, `about`, which is the part of the payload
+    that says what the change is, and the numbers of the records that are not made so.
+    """
+    records = records[begin:end]
     data = pa.array([record.data for record in records], pa.binary())
     text, bounds = content(data)
     newlines = np.append(find(text, b"\n"), [len(text)] * 2)
@@ -77,22 +85,27 @@ def _cut(records: Sequence[Record]) -> tuple[pa.Table, list[int]]:
     ends = np.stack([newlines[first], newlines[first + 1], bounds[1:]], axis=1)
     fits = _are_text(data) & (ends <= bounds[1:, None]).all(axis=1)
     fits &= (ends - starts > [len(start) for start, _ in _LINES]).all(axis=1)
-    for number, (start, end) in enumerate(_LINES):
-        fits[fits] &= text[ends[fits, number] - 1] == ord(end)
+    for number, (start, last) in enumerate(_LINES):
+        fits[fits] &= text[ends[fits, number] - 1] == ord(last)
         for at, byte in enumerate(start):
             fits[fits] &= text[starts[fits, number] + at] == byte
-    chosen = np.flatnonzero(fits)
-    parts = enumerate(("head", "key", "payload"))
+    starts, ends = starts[fits] + _SKIPPED, ends[fits] - 1
+    source = next_mark(
+        text, np.append(find(text, b"}"), NOWHERE), starts[:, 2], ends[:, 2], _SOURCE
+    )
+    is_tail = source < ends[:, 2]
+    chosen = [int(number) for number in np.flatnonzero(fits)]
     columns = {
-        **{
-            name: slices(data, starts[fits, at] + _SKIPPED[at], ends[fits, at] - 1)
-            for at, name in parts
-        },
-        "number": chosen,
-        "stream_shard": [records[int(number)].stream_shard for number in chosen],
-        "sequence_number": [records[int(number)].sequence_number for number in chosen],
+        "head": slices(data, starts[:, 0], ends[:, 0]),
+        "key": slices(data, starts[:, 1], ends[:, 1]),
+        "payload": slices(data, starts[:, 2], ends[:, 2]),
+        "about": slices(data, np.where(is_tail, source + 2, starts[:, 2]), ends[:, 2]),
+        "is_tail": is_tail,
+        "number": np.flatnonzero(fits) + begin,
+        "stream_shard": [records[number].stream_shard for number in chosen],
+        "sequence_number": [records[number].sequence_number for number in chosen],
     }
-    return pa.table(columns), [int(number) for number in np.flatnonzero(~fits)]
+    return pa.table(columns), [int(number) + begin for number in np.flatnonzero(~fits)]
 
 
 def _those(table: pa.Table, chosen: Array) -> pa.Table:
