@@ -28,7 +28,7 @@ LOST_CONNECTION = (ConnectionError, HTTPClientError)
 
 
 class Unreachable(StreamRestarted):
-    """The endpoint does not answer: it may pass."""
+    """The endpoint does not answer, or asks to be left alone for a while: it may pass."""
 
 
 def kinesis_client(settings: StreamSettings) -> "KinesisClient":
@@ -60,7 +60,7 @@ def ensure_stream(client: "KinesisClient", settings: StreamSettings) -> None:
         client.describe_stream_summary(StreamName=settings.name)
     except ClientError as error:
         if code(error) != MISSING:
-            raise fatal(error, settings.name) from None
+            raise refusal(error, settings.name) from None
         client.create_stream(StreamName=settings.name, ShardCount=settings.shards)
         client.get_waiter("stream_exists").wait(
             StreamName=settings.name, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
@@ -77,7 +77,7 @@ def describe(client: "KinesisClient", stream: str) -> tuple[str, int]:
     try:
         summary = client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
     except ClientError as error:
-        raise fatal(error, stream) from None
+        raise refusal(error, stream) from None
     except (NoCredentialsError, *LOST_CONNECTION) as error:
         raise unreachable(error, stream) from None
     created = summary["StreamCreationTimestamp"].timestamp()
@@ -99,8 +99,13 @@ class StreamMissing(StreamError):
     """There is no stream of that name."""
 
 
-def fatal(error: ClientError, stream: str) -> StreamError:
-    """The error for an answer that no retry will change."""
+def refusal(error: ClientError, stream: str) -> StreamError:
+    """The error for an answer: `Unreachable` for what may pass, else what no retry will change."""
+    if passes(error):
+        return Unreachable(
+            f"Kinesis can't serve stream {stream!r} now ({error})",
+            remedy="try again in a while; if it stays so, look at the account's limits",
+        )
     if code(error) == MISSING:
         return StreamMissing(
             f"stream {stream!r} does not exist",

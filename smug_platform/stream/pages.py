@@ -18,8 +18,8 @@ from smug_platform.stream.client import (
     EXPIRED_ITERATOR,
     LOST_CONNECTION,
     code,
-    fatal,
     passes,
+    refusal,
     unreachable,
 )
 
@@ -74,7 +74,7 @@ class Pages:
                 answer = self._client.list_shards(NextToken=token)
                 found += answer["Shards"]
         except ClientError as error:
-            raise fatal(error, self._stream) from None
+            raise refusal(error, self._stream) from None
         except LOST_CONNECTION as error:
             raise unreachable(error, self._stream) from None
         return [_stream_shard(shard) for shard in found]
@@ -146,7 +146,7 @@ class Pages:
                 f"{shard} of stream {self._stream!r} does not know position {after} any more",
                 remedy=CAPTURE_ANEW,
             )
-        return fatal(error, self._stream)
+        return refusal(error, self._stream)
 
 
 def check_known(stream: str, sequences: Mapping[str, str], shards: Sequence[StreamShard]) -> None:

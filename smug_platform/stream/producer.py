@@ -29,8 +29,8 @@ from smug_platform.stream.client import (
     StreamMissing,
     Unreachable,
     describe,
-    fatal,
     passes,
+    refusal,
 )
 from smug_platform.stream.lanes import ALL, LANES, hash_key, lane_of, partition_key
 
@@ -178,7 +178,7 @@ class Producer:
             answer = self._client.put_records(StreamName=self._stream, Records=entries)
         except ClientError as error:
             if not passes(error):
-                raise fatal(error, self._stream) from None
+                raise refusal(error, self._stream) from None
             self._warn(str(error))
             return []
         except LOST_CONNECTION as error:

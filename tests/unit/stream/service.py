@@ -120,6 +120,7 @@ class KinesisInMemory:
         }
 
     def list_shards(self, **_asked: Any) -> dict[str, Any]:
+        self.fail("ListShards")
         shards = []
         for part in self.parts:
             shard: dict[str, Any] = {"ShardId": part.id, "SequenceNumberRange": {}}

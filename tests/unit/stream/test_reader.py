@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from botocore.exceptions import ClientError
 
 from smug_platform.errors import StreamError
 from smug_platform.stream.aggregate import pack
@@ -217,3 +218,29 @@ def test_positions_cover_what_was_published(
 ):
     assert StreamPositions("i", read).covers("i", asked) is covered
     assert not StreamPositions("i", read).covers("other", {"a": "1"})
+
+
+@pytest.mark.parametrize("operation", ["DescribeStreamSummary", "ListShards"])
+@pytest.mark.parametrize(
+    ("refused", "passes"),
+    [
+        (error("LimitExceededException"), True),
+        (error("ThrottlingException"), True),
+        (error("InternalFailure", 500), True),
+        (error("AccessDeniedException"), False),
+    ],
+)
+def test_what_is_refused_for_the_moment_may_be_asked_again(
+    tmp_path: Path, operation: str, refused: ClientError, passes: bool
+):
+    service = KinesisInMemory()
+    fill(service, tmp_path, 0, 1)
+
+    def fail(asked: str) -> None:
+        if asked == operation:
+            raise refused
+
+    service.fail = fail
+    with pytest.raises(StreamError) as told:
+        reader(service, tmp_path).read(None)
+    assert told.value.passes is passes
