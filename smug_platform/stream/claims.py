@@ -43,6 +43,7 @@ class Claims:
             raise StreamError(
                 f"a record of {len(data)} bytes can't be stored at {self._uri}: {error}",
                 remedy="make that place writable; nothing was lost, capture sends it again",
+                passes=may_pass(error),
             ) from error
         claim = {"uri": f"{self._uri}/{name}", "sha256": digest, "bytes": len(data)}
         return orjson.dumps({"claim": claim})
@@ -88,5 +89,20 @@ class Claims:
             raise BadClaim(f"{uri} is missing") from None
         except OSError as error:
             raise StreamError(
-                f"{uri} can't be read: {error}", remedy="check the claim store, then try again"
+                f"{uri} can't be read: {error}",
+                remedy="check the claim store, then try again",
+                passes=may_pass(error),
             ) from error
+
+
+def may_pass(error: OSError) -> bool:
+    """Whether a store that failed so may work later: all but a missing right.
+
+    S3's answers come as plain OSErrors, with the code of the answer in their text.
+
+    >>> may_pass(OSError("AWS Error SLOW_DOWN during PutObject operation"))
+    True
+    >>> may_pass(OSError("AWS Error ACCESS_DENIED during PutObject operation"))
+    False
+    """
+    return not isinstance(error, PermissionError) and "ACCESS_DENIED" not in str(error)

@@ -66,5 +66,25 @@ def test_a_claim_that_makes_no_sense_is_told(claims: Claims, claim: bytes):
 
 def test_a_store_that_cannot_be_written_has_a_remedy(tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(StreamError, match="make that place writable"):
+    with pytest.raises(StreamError, match="make that place writable") as told:
         Claims(f"file://{tmp_path}/file/claims").store(b"x")
+    assert told.value.passes
+
+
+def test_a_store_that_cannot_be_read_now_may_be_read_later(claims: Claims):
+    claim = claims.store(b"x")
+    _object(claim).unlink()
+    _object(claim).mkdir()
+    with pytest.raises(StreamError, match="check the claim store") as told:
+        claims.resolve(claim)
+    assert told.value.passes
+
+
+def test_a_missing_right_does_not_pass(claims: Claims, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError("no")
+
+    monkeypatch.setattr(claims, "_write", refuse)
+    with pytest.raises(StreamError) as told:
+        claims.store(b"x")
+    assert not told.value.passes
