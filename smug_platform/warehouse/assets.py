@@ -16,7 +16,7 @@ from smug_platform.raw.metadata import lag_seconds, without_nothing
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
 from smug_platform.warehouse.connect import connect
-from smug_platform.warehouse.load import Load, Loaded, loads
+from smug_platform.warehouse.load import Load, Loaded, loads, row_count
 from smug_platform.warehouse.refresh import refresh
 
 
@@ -55,10 +55,10 @@ def _loader(specs: Sequence[dg.AssetSpec], targets: Sequence[Target]) -> dg.Asse
                 with problems.of(target.name):
                     loaded = refresh(lakehouse.catalog, connection, target)
                     held = {load.table: load for load in loads(connection)}
-                    rows = connection.execute(_count(target)).fetchall() if held else [(0,)]
+                    rows = row_count(connection, target.name) if target.name in held else 0
                     yield dg.MaterializeResult(
                         asset_key=replica_key(target.name),
-                        metadata=load_metadata(loaded, held.get(target.name), rows[0][0]),
+                        metadata=load_metadata(loaded, held.get(target.name), rows),
                         data_version=_version(held.get(target.name)),
                     )
         problems.tell()
@@ -78,10 +78,6 @@ def load_metadata(loaded: Loaded | None, held: Load | None, rows: int) -> dict[s
             "snapshot_id": str(held.snapshot_id) if held else None,
         }
     )
-
-
-def _count(target: Target) -> str:
-    return f'select count(*) from warehouse."{target.name}"'
 
 
 def _version(held: Load | None) -> dg.DataVersion:

@@ -59,7 +59,7 @@ def _open(path: Path, read_only: bool, deadline: float) -> duckdb.DuckDBPyConnec
             holder = _HOLDER.search(str(error))
             if holder is None:
                 raise WarehouseError(
-                    f"can't open {path}: {_first_line(error)}",
+                    f"can't open {path}: {first_line(error)}",
                     remedy="if it is not a warehouse, move it away and run `smug sync`",
                 ) from error
             if time.monotonic() >= deadline:
@@ -71,5 +71,10 @@ def _open(path: Path, read_only: bool, deadline: float) -> duckdb.DuckDBPyConnec
             time.sleep(_PAUSE_SECONDS)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    r"""What an error says, as one line.
+
+    >>> first_line(ValueError("no such table\nLINE 1: select")), first_line(ValueError())
+    ('no such table', 'ValueError')
+    """
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -20,6 +20,7 @@ import duckdb
 
 from smug_platform.errors import WarehouseError
 from smug_platform.warehouse import ddl
+from smug_platform.warehouse.connect import first_line
 
 if TYPE_CHECKING:
     from smug_platform.lake.feed import Feed
@@ -66,8 +67,8 @@ def load(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> Loaded:
 
     A feed whose snapshot is recorded already changes nothing, unless it is full: a full one
     replaces the replica whatever it holds. Raises WarehouseError, with the replica as it was,
-    when the feed starts at another snapshot than the recorded one or a column's type changed
-    into one that can't hold the old values.
+    when the feed starts at another snapshot than the recorded one, a column's type changed
+    into one that can't hold the old values, or DuckDB refuses anything else.
     """
     connection.register(_FEED, feed.rows)
     try:
@@ -122,7 +123,7 @@ def _load(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> Loaded:
         snapshot_id=feed.snapshot_id,
         rows=0 if skipped else feed.rows.num_rows,
         replaced=replaced,
-        total=_count(connection, feed.table),
+        total=row_count(connection, feed.table),
         full=feed.full,
         skipped=skipped,
     )
@@ -134,7 +135,7 @@ def _replace(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> int:
     current = _columns(connection, feed.table)
     replaced = 0
     if feed.full or not current:
-        replaced = _count(connection, feed.table) if current else 0
+        replaced = row_count(connection, feed.table) if current else 0
         connection.execute(ddl.create_table(feed.table, wanted))
     else:
         for statement in ddl.evolve(feed.table, current, wanted):
@@ -181,6 +182,18 @@ def _check_continuity(feed: "Feed", before: Load | None) -> None:
 
 
 @contextmanager
+def readable(table: str) -> Iterator[None]:
+    """What DuckDB refuses inside is a WarehouseError of that replica."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"the replica of {table} can't be read: {first_line(error)}",
+            remedy=f"drop it, and its row of {ddl.LOADS}; it is then loaded whole",
+        ) from error
+
+
+@contextmanager
 def _transaction(connection: duckdb.DuckDBPyConnection, table: str) -> Iterator[None]:
     connection.execute("begin transaction")
     try:
@@ -188,10 +201,9 @@ def _transaction(connection: duckdb.DuckDBPyConnection, table: str) -> Iterator[
         connection.execute("commit")
     except BaseException as error:
         _roll_back(connection)
-        if isinstance(error, duckdb.OperationalError):
-            reason = str(error).splitlines()[0]
+        if isinstance(error, duckdb.Error):
             raise WarehouseError(
-                f"loading {table} failed, its replica is as it was: {reason}",
+                f"loading {table} failed, its replica is as it was: {first_line(error)}",
                 remedy="put that right and load again",
             ) from error
         raise
@@ -215,7 +227,9 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[ddl.Colu
     return [ddl.Column(name, column_type) for name, column_type in rows]
 
 
-def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    rows = connection.execute(f"select count(*) from {ddl.replica(table)}").fetchall()
+def row_count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """The rows of a replica, deleted ones included; raises WarehouseError when there is none."""
+    with readable(table):
+        rows = connection.execute(f"select count(*) from {ddl.replica(table)}").fetchall()
     count: int = rows[0][0]
     return count

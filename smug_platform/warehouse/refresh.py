@@ -13,7 +13,7 @@ from smug_platform.errors import LakeError
 from smug_platform.lake.feed import Feed, current_snapshots, feed
 from smug_platform.lake.target import Target
 from smug_platform.warehouse.ddl import quoted, replica
-from smug_platform.warehouse.load import Loaded, load, loaded
+from smug_platform.warehouse.load import Loaded, load, loaded, readable
 
 _FEED = "_smug_gate"
 
@@ -40,7 +40,8 @@ def refresh(
         return None
     connection.register(_FEED, change.rows)
     try:
-        found = connection.execute(twice(target, change)).fetchall()
+        with readable(target.name):
+            found = connection.execute(twice(target, change)).fetchall()
     finally:
         connection.unregister(_FEED)
     if found:

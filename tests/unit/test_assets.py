@@ -14,9 +14,11 @@ from smug_platform.raw.assets import deltas
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings, load_settings
 from smug_platform.stream.reader import Poison
+from smug_platform.sync import Platform
 from smug_platform.tables.table import Source, Table
 from smug_platform.warehouse.assets import warehouse_assets
 from smug_platform.warehouse.connect import connect
+from smug_platform.warehouse.load import Loaded
 from tests.history import Shard, column
 from tests.recorded import Recorded, RecordedStream
 from tests.unit.lake.test_verify import append
@@ -167,6 +169,39 @@ def test_a_table_that_can_not_be_merged_fails_alone(
     healthy = run(given, "key:warehouse/*")
     assert metadata(healthy, "warehouse", "photos")["dagster/row_count"] == 3
     assert metadata(healthy, "warehouse", "albums")["dagster/row_count"] == 2
+
+
+def test_a_replica_that_can_not_be_loaded_fails_alone(
+    settings: Settings, given: dict[str, object], shards: dict[str, Shard], stream: Recorded
+) -> None:
+    """Whatever DuckDB says of it: here a view stands where the replica was, then nothing."""
+    run(given)
+    with connect(settings) as connection:
+        connection.execute("alter table warehouse.photos rename to elsewhere")
+        connection.execute("create view warehouse.photos as from warehouse.elsewhere")
+    for shard in shards.values():
+        shard.insert({"id": 7, "title": "x"})
+    put(stream, shards)
+    result = run(given, ok=False)
+    loaded = {key for key in materialized(result) if key.startswith("warehouse/")}
+    assert loaded == {"warehouse/albums", "warehouse/comments"}
+    failure = result.failure_data_for_node("warehouse")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    told = failure.user_failure_data.description or ""
+    assert told.startswith("loading photos failed, its replica is as it was: ")
+    platform = Platform(settings, SOURCE)
+    (problem,) = platform.load()
+    assert str(problem) == told
+    with connect(settings) as connection:
+        connection.execute("drop view warehouse.photos")
+    (problem,) = platform.load()
+    assert "the replica of photos can't be read" in str(problem)
+    with connect(settings) as connection:
+        connection.execute("delete from warehouse._loads where table_name = 'photos'")
+    (whole,) = platform.load()
+    assert isinstance(whole, Loaded)
+    assert (whole.full, whole.total) == (True, 3)
 
 
 def test_a_key_that_is_there_twice_blocks_the_table(given: dict[str, object]) -> None:
