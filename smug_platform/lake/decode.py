@@ -120,6 +120,7 @@ def decode(
     read = {column.spelling(name) for column in columns for name in column.wire}
     shape = orjson.dumps(dict.fromkeys(sorted(read), "VARCHAR")).decode()
     known = "[" + ", ".join(map(quote, wire)) + "]"
+    usual = "[" + ", ".join(quote(column.name) for column in columns) + "]"
     values = ", ".join(f"{c.expression('_r')} as {identifier(c.name)}" for c in columns)
     found = connection.sql(
         f"""
@@ -130,17 +131,18 @@ def decode(
           from deltas
         ),
         parsed as not materialized (
-          select * exclude (image), try(from_json({_respelled(columns)}, {quote(shape)})) as _r,
-                 list_filter(json_keys(image), lambda k: not list_contains({known}, k)
-                             and not ({_dropped(dropped)})) as _unknown
-          from ({_images(target)})
+          select * exclude (image, _keys),
+                 try(from_json({_respelled(columns)}, {quote(shape)})) as _r,
+                 if(_keys = {usual}, null,
+                    list_filter(_keys, lambda k: not list_contains({known}, k)
+                                and not ({_dropped(dropped)}))) as _unknown
+          from (select *, try(json_keys(image)) as _keys from ({_images(target)}))
         ),
         read as not materialized (
           select _i, _op, _sign, _same, _unknown, _r, _shard, _position, _committed_at, {values}
           from parsed
         )
-        select * exclude (_unknown, _r), concat_ws('; ', {_reasons(target, columns)}) as _reason
-        from read
+        select * exclude (_unknown, _r), {_reason(target, columns)} as _reason from read
         """
     ).to_arrow_table()
     is_bad = pc.not_equal(found["_reason"], "")
@@ -185,24 +187,28 @@ def _images(target: Target) -> str:
         union all select {rest}, 1, after from given where _op in ('c', 'r', 'u')"""
 
 
-def _reasons(target: Target, columns: list[Column]) -> str:
-    """The SQL expressions of why a row can't be read, each NULL where it does not apply."""
-    reasons = [
-        f"if({c.text('_r')} is not null and {identifier(c.name)} is null,"
-        f" {quote(c.name + ' is not of type ' + str(c.type.iceberg))}, null)"
+def _reason(target: Target, columns: list[Column]) -> str:
+    """The SQL expression of why a row can't be read; empty for one that can.
+
+    The text is put together only for a row to which one of the conditions applies.
+    """
+    why = [
+        (f"({c.text('_r')} is not null and {identifier(c.name)} is null)",
+         quote(f"{c.name} is not of type {c.type.iceberg}"))
         for c in columns
-    ]
-    reasons += [
-        f"if({identifier(name)} is null, {quote('key column ' + name + ' is null')}, null)"
+    ]  # fmt: skip
+    why += [
+        (f"{identifier(name)} is null", quote(f"key column {name} is null"))
         for name in target.table.key
     ]
-    reasons += [
-        "if(_r is null, 'no row image', null)",
-        "if(len(_unknown) > 0, 'not in the schema in force: ' || array_to_string(_unknown, ', '),"
-        " null)",
-        "if(_position is null, 'no source position', null)",
+    unknown = "'not in the schema in force: ' || array_to_string(_unknown, ', ')"
+    why += [
+        ("_r is null", "'no row image'"),
+        ("coalesce(len(_unknown) > 0, false)", unknown),
+        ("_position is null", "'no source position'"),
     ]
-    return ", ".join(reasons)
+    texts = ", ".join(f"if({condition}, {text}, null)" for condition, text in why)
+    return f"if({' or '.join(condition for condition, _ in why)}, concat_ws('; ', {texts}), '')"
 
 
 def _refused(target: Target, bad: pa.Table, deltas: pa.Table) -> list[Refused]:
