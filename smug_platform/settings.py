@@ -33,11 +33,16 @@ class Shard:
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """The Kinesis stream. endpoint: None on AWS; shards: how many a new local stream gets."""
+    """The Kinesis stream.
+
+    endpoint: its URL, None for the region's own. is_local: it is a stand-in on this machine, which
+    takes any credentials; shards: how many a new stream gets there.
+    """
 
     name: str
     region: str
     endpoint: str | None
+    is_local: bool = False
     shards: int = 2
 
 
@@ -124,6 +129,7 @@ def _local(env: str, environ: Mapping[str, str]) -> Settings:
             name="smug-changes",
             region="us-east-1",
             endpoint=f"http://127.0.0.1:{_number(environ, 'SMUG_KINESIS_PORT', 14566)}",
+            is_local=True,
         ),
         catalog={
             "type": "sql",

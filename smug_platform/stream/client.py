@@ -34,7 +34,8 @@ class Unreachable(StreamRestarted):
 def kinesis_client(settings: StreamSettings) -> "KinesisClient":
     """A client that never retries by itself: who calls it knows what may be sent again.
 
-    A local endpoint gets made-up credentials, so that none are needed.
+    A stand-in on this machine gets made-up credentials, so that none are needed; an endpoint on
+    AWS (of a VPC, or FIPS) gets the real ones.
     """
     config = Config(
         connect_timeout=3,
@@ -43,15 +44,17 @@ def kinesis_client(settings: StreamSettings) -> "KinesisClient":
         max_pool_connections=16,
         tcp_keepalive=True,
     )
-    local: dict[str, Any] = {}
-    if settings.endpoint:
-        local = {
-            "endpoint_url": settings.endpoint,
-            "aws_access_key_id": "local",
-            "aws_secret_access_key": "local",
-        }
+    made_up: dict[str, Any] = {}
+    if settings.is_local:
+        made_up = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
     session = boto3.session.Session(botocore_session=botocore.session.Session())
-    return session.client("kinesis", region_name=settings.region, config=config, **local)
+    return session.client(
+        "kinesis",
+        region_name=settings.region,
+        endpoint_url=settings.endpoint,
+        config=config,
+        **made_up,
+    )
 
 
 def ensure_stream(client: "KinesisClient", settings: StreamSettings) -> None:

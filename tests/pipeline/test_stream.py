@@ -133,6 +133,12 @@ def test_many_producers_at_once_lose_nothing(stream: Stream):
     assert sorted(numbers(stream.drain())) == [1000 * i + n for i in range(4) for n in range(300)]
 
 
+def local_stream() -> StreamSettings:
+    """An endpoint on a free port; nothing is started."""
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    return StreamSettings("changes", "us-east-1", endpoint, is_local=True)
+
+
 def test_a_stream_that_is_missing_is_told_with_a_remedy(kinesis: StreamSettings, tmp_path: Path):
     client, claims = kinesis_client(kinesis), Claims(f"file://{tmp_path}")
     with pytest.raises(StreamError, match="smug up"):
@@ -142,7 +148,7 @@ def test_a_stream_that_is_missing_is_told_with_a_remedy(kinesis: StreamSettings,
 
 
 def test_an_endpoint_that_is_away_is_told_with_a_remedy(tmp_path: Path):
-    settings = StreamSettings("changes", "us-east-1", f"http://127.0.0.1:{free_port()}")
+    settings = local_stream()
     client, claims = kinesis_client(settings), Claims(f"file://{tmp_path}")
     for use in (
         lambda: ensure_stream(client, settings),
@@ -156,7 +162,7 @@ def test_an_endpoint_that_is_away_is_told_with_a_remedy(tmp_path: Path):
 
 def test_an_endpoint_that_restarts_is_another_stream(tmp_path: Path):
     """It forgets all: the producer says so, and the reader begins at the start of the new one."""
-    settings = StreamSettings("changes", "us-east-1", f"http://127.0.0.1:{free_port()}")
+    settings = local_stream()
     process = start_kinesis(settings, tmp_path)
     try:
         stream = Stream(settings, tmp_path)
