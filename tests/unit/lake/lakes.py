@@ -117,6 +117,7 @@ def make_lake(settings: Settings) -> Lake:
     _alter(photos)
     photos.insert({**photo(200), "m": 2**40, "added": "new"} | {"price": "12345678901234.56"})
     photos.update({"id": FIRST_ID - 99}, added="late", m=-(2**50))
+    photos.update({"id": FIRST_ID - 3}, title="changed in two files")
     tags.update({"name": "tag 1"}, n=9)
     lake.merge("altered")
     for target in (PHOTOS, TAGS):
