@@ -4,15 +4,17 @@ A part that can't be reached leaves its place empty: status is what people look 
 is down. Nothing here is fast at a large scale; rows are counted by reading one or two columns.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
+from pyiceberg.table import Table as Iceberg
 
 from smug_platform import iceberg
 from smug_platform.capture import server
@@ -21,7 +23,7 @@ from smug_platform.capture.status import load_status
 from smug_platform.errors import SmugError
 from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.compact import Debt, debt
-from smug_platform.lake.merge import name_of, pending
+from smug_platform.lake.merge import merged_sequence, name_of
 from smug_platform.lake.target import Target, targets
 from smug_platform.local.stack import Part
 from smug_platform.local.stack import status as parts_of
@@ -31,6 +33,7 @@ from smug_platform.raw.quarantine import counts as quarantine_counts
 from smug_platform.settings import Settings, Shard
 from smug_platform.tables.table import Source
 from smug_platform.warehouse.connect import connect
+from smug_platform.warehouse.load import Load, loads
 
 _FRESH_SECONDS = 15.0  # capture writes its status once a second while it runs
 
@@ -55,7 +58,9 @@ class TableStatus:
     """One lake table's rows of one shard.
 
     position: of the last change in the lake. raw: deltas; lake, warehouse: live rows, None where
-    there is no table yet.
+    there is no table yet. behind: deltas that wait for their merge. lag: seconds since the source
+    committed the oldest change that has landed and waits for its merge or its load; 0 when none
+    does, None when nothing has landed.
     """
 
     shard: str
@@ -64,18 +69,19 @@ class TableStatus:
     raw: int
     lake: int | None
     warehouse: int | None
+    behind: int
+    lag: float | None
 
 
 @dataclass(frozen=True)
 class PlatformStatus:
-    """Everything at one moment. behind: deltas that wait for their merge, by lake table;
-    quarantine: entries by source table; debts: what reads of a lake table pay for its merges.
+    """Everything at one moment. quarantine: entries by source table; debts: what reads of a lake
+    table pay for its merges.
     """
 
     parts: Sequence[Part]
     shards: Sequence[ShardStatus]
     tables: Sequence[TableStatus]
-    behind: dict[str, int]
     quarantine: dict[str, int]
     debts: dict[str, Debt]
     note: str = ""
@@ -86,15 +92,14 @@ def platform_status(settings: Settings, source: Source) -> PlatformStatus:
     parts = parts_of(settings) if settings.is_local else []
     shards = [_shard(settings, shard) for shard in settings.shards]
     if settings.is_local and not (settings.home / "lake" / "catalog.db").exists():
-        return PlatformStatus(parts, shards, [], {}, {}, {}, "nothing has landed yet")
+        return PlatformStatus(parts, shards, [], {}, {}, "nothing has landed yet")
     catalog = open_catalog(settings)
     all_targets = targets(source)
-    warehouse, note = _warehouse_rows(settings, all_targets)
+    replicas, note = _replicas(settings, all_targets)
     return PlatformStatus(
         parts,
         shards,
-        _tables(settings, catalog, all_targets, warehouse),
-        pending(catalog, all_targets),
+        _tables(settings, catalog, all_targets, replicas),
         quarantine_counts(catalog),
         {target.name: debt(catalog, target) for target in all_targets},
         note,
@@ -122,84 +127,122 @@ def _shard(settings: Settings, shard: Shard) -> ShardStatus:
     )
 
 
+@dataclass(frozen=True)
+class _Deltas:
+    """Those of one shard in one file of raw. sequence: of the commit that landed them; oldest:
+    when the source committed the first of them.
+    """
+
+    sequence: int
+    rows: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Those of one shard in a lake table. unloaded: when the source committed the oldest change
+    that the replica lacks.
+    """
+
+    live: int = 0
+    position: Position | None = None
+    unloaded: datetime | None = None
+
+
+@dataclass(frozen=True)
+class _Replica:
+    """A table of the warehouse. load: None before its first; rows: live ones, by shard."""
+
+    load: Load | None
+    rows: Mapping[str, int]
+
+
 def _tables(
     settings: Settings,
     catalog: Catalog,
     all_targets: Sequence[Target],
-    warehouse: dict[tuple[str, str], int],
+    replicas: Mapping[str, _Replica],
 ) -> list[TableStatus]:
-    landed = _raw_rows(catalog)
-    loaded = {table for table, _ in warehouse}
+    landed, now = _landed(catalog), datetime.now(UTC)
     found = []
     for target in all_targets:
         if target.history:
             continue
-        lake = _lake_rows(catalog, target)
+        table, replica = iceberg.load(catalog, name_of(target)), replicas.get(target.name)
+        lake = {} if table is None else _lake_rows(table, replica.load if replica else None)
         for shard in settings.shards:
-            key = (target.name, shard.name)
-            rows, position = (lake or {}).get(shard.name, (0, None))
+            deltas = landed.get((target.table.name, shard.name), [])
+            waiting = [each for each in deltas if each.sequence > merged_sequence(table)]
+            rows = lake.get(shard.name, _Rows())
+            times = [*(each.oldest for each in waiting), rows.unloaded if replica else None]
             found.append(
                 TableStatus(
                     shard.name,
                     target.name,
-                    position,
-                    landed[key],
-                    None if lake is None else rows,
-                    warehouse.get(key, 0) if target.name in loaded else None,
+                    rows.position,
+                    raw=sum(each.rows for each in deltas),
+                    lake=None if table is None else rows.live,
+                    warehouse=replica.rows.get(shard.name, 0) if replica else None,
+                    behind=sum(each.rows for each in waiting),
+                    lag=max(_age(each, now) for each in times) if deltas else None,
                 )
             )
     return found
 
 
-def _raw_rows(catalog: Catalog) -> Counter[tuple[str, str]]:
-    """Deltas by table and shard."""
-    found: Counter[tuple[str, str]] = Counter()
-    columns = ("table_name", "shard")
-    for batch in raw.open_deltas(catalog).scan(selected_fields=columns).to_arrow_batch_reader():
-        counted = pa.table(batch).group_by(list(columns)).aggregate([([], "count_all")])
+def _age(since: datetime | None, now: datetime) -> float:
+    return max((now - since).total_seconds(), 0.0) if since else 0.0
+
+
+def _landed(catalog: Catalog) -> dict[tuple[str, str], list[_Deltas]]:
+    """The deltas in raw, by table and shard."""
+    deltas = raw.open_deltas(catalog)
+    found: dict[tuple[str, str], list[_Deltas]] = {}
+    for file in raw.delta_files(deltas):
+        with deltas.io.new_input(file.path).open() as stream:
+            rows = pq.ParquetFile(stream).read(columns=["shard", "committed_at"])
+        counted = rows.group_by("shard").aggregate([([], "count_all"), ("committed_at", "min")])
         for row in counted.to_pylist():
-            found[row["table_name"], row["shard"]] += row["count_all"]
+            inside = _Deltas(file.sequence, row["count_all"], row["committed_at_min"])
+            found.setdefault((file.table, row["shard"]), []).append(inside)
     return found
 
 
-def _lake_rows(catalog: Catalog, target: Target) -> dict[str, tuple[int, Position | None]] | None:
-    """Live rows and the last position of each shard; None when there is no such table."""
-    table = iceberg.load(catalog, name_of(target))
-    if table is None:
-        return None
+def _lake_rows(table: Iceberg, load: Load | None) -> dict[str, _Rows]:
+    """What a lake table holds of each shard. load: where its replica stands."""
     files = LakeFiles(table.io, table.schema(), table.current_snapshot())
-    rows = files.read(["_shard", "_position", "_deleted"])
-    live = pc.cast(pc.invert(rows["_deleted"]), pa.int64())
-    grouped = (
-        pa.table([rows["_shard"], rows["_position"], live], names=["shard", "position", "live"])
-        .group_by("shard")
-        .aggregate([("live", "sum"), ("position", "max")])
-    )
-    return {
-        row["shard"]: (row["live_sum"] or 0, Position.from_ordinal(int(row["position_max"])))
-        for row in grouped.to_pylist()
-    }
+    rows = files.read(["_shard", "_position", "_deleted", "_committed_at"])
+    is_loaded = load is not None and load.snapshot_id == files.snapshot_id
+    found = {}
+    for shard in pc.unique(rows["_shard"]).to_pylist():
+        mine = rows.filter(pc.equal(rows["_shard"], shard))
+        reached = Decimal(load.positions.get(shard, 0) if load else 0)
+        new = mine.filter(pc.greater(mine["_position"], pa.scalar(reached, pa.decimal128(38, 0))))
+        found[shard] = _Rows(
+            pc.sum(pc.invert(mine["_deleted"])).as_py() or 0,
+            Position.from_ordinal(int(pc.max(mine["_position"]).as_py())),
+            None if is_loaded else pc.min(new["_committed_at"]).as_py(),
+        )
+    return found
 
 
-def _warehouse_rows(
-    settings: Settings, all_targets: Sequence[Target]
-) -> tuple[dict[tuple[str, str], int], str]:
-    """Live rows by table and shard; a table that is there and empty counts under shard ''."""
+def _replicas(settings: Settings, all_targets: Sequence[Target]) -> tuple[dict[str, _Replica], str]:
+    """The warehouse's tables, and what there is to say of it."""
     if settings.warehouse != "duckdb" or not settings.warehouse_path.exists():
         return {}, "nothing is loaded yet"
-    found: dict[tuple[str, str], int] = {}
+    found: dict[str, _Replica] = {}
     try:
         with connect(settings, read_only=True, wait=2.0) as connection:
+            held = {load.table: load for load in loads(connection)}
             names = connection.execute(
                 "select table_name from duckdb_tables() where schema_name = 'warehouse'"
             ).fetchall()
             for name in {str(row[0]) for row in names} & {target.name for target in all_targets}:
-                found[name, ""] = 0
                 rows = connection.execute(
                     f'select _shard, count(*) from warehouse."{name}"'
                     " where not _deleted group by _shard"
                 ).fetchall()
-                found |= {(name, str(shard)): int(count) for shard, count in rows}
+                found[name] = _Replica(held.get(name), dict(rows))
     except SmugError as error:
         return {}, str(error)
     return found, ""

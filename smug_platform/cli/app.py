@@ -82,7 +82,8 @@ def down(
 def status() -> None:
     """Show how far each shard and table has come, and what runs.
 
-    Behind counts what waits: changes that have landed but are not in the lake yet.
+    Behind counts the changes that have landed but are not in the lake yet; lag is the age of the
+    oldest one that has landed but is not in the warehouse yet.
     """
     from smug_platform.cli.show import show_status
 

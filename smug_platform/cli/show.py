@@ -49,13 +49,13 @@ def _shards(status: PlatformStatus) -> Grid:
             _text(shard.captured),
             shard.phase if shard.lag is not None else f"[yellow]{shard.phase}[/]",
             f"{shard.rate:,.0f}",
-            "-" if shard.lag is None else f"{shard.lag:.1f} s",
+            _seconds(shard.lag),
         )
     return made
 
 
 def _tables(status: PlatformStatus) -> Grid:
-    made = grid("shard", "table", "position", "raw", "lake", "warehouse", "behind", left=2)
+    made = grid("shard", "table", "position", "raw", "lake", "warehouse", "behind", "lag", left=2)
     for number, row in enumerate(sorted(status.tables, key=lambda row: row.shard)):
         made.add_row(
             row.shard,
@@ -64,7 +64,8 @@ def _tables(status: PlatformStatus) -> Grid:
             f"{row.raw:,}",
             _number(row.lake),
             _number(row.warehouse),
-            _number(status.behind.get(row.table, 0)),
+            _number(row.behind),
+            _seconds(row.lag),
             end_section=number + 1 == len(status.tables) // max(len(status.shards), 1),
         )
     return made
@@ -131,6 +132,10 @@ def _cells(difference: Difference) -> list[str]:
 
 def _text(value: object) -> str:
     return "-" if value is None else str(value)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.1f} s"
 
 
 def _number(value: int | None) -> str:
