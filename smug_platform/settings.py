@@ -7,7 +7,9 @@ catalogs and credentials differ.
 """
 
 import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,6 +20,8 @@ from smug_platform.errors import SettingsError
 ENVIRONMENTS = ("local", "test", "staging", "prod")
 Drain = Literal["auto", "on", "off"]
 PROJECT = Path(__file__).resolve().parent.parent
+_LAST_PORT = 65_535
+_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,14 @@ class Settings:
                 remedy="set SMUG_ENV to local",
             )
 
+    def require_shards(self) -> None:
+        """Raise SettingsError without shards: where they are due, none are no success."""
+        if not self.shards:
+            raise SettingsError(
+                "there are no source shards",
+                remedy="set SMUG_SHARDS to name=mysql://user@host:3306",
+            )
+
     @property
     def dbt_target(self) -> str:
         """The dbt target of this environment."""
@@ -113,12 +125,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _local(env: str, environ: Mapping[str, str]) -> Settings:
     home = Path(environ.get("SMUG_HOME", PROJECT / ".smug")).absolute()
-    first = _number(environ, "SMUG_MYSQL_PORT", 13306)
+    count = _number(environ, "SMUG_SHARD_COUNT", 2, 100)
+    first = _number(environ, "SMUG_MYSQL_PORT", 13306, _LAST_PORT - count + 1)
     user, password = (
         environ.get("SMUG_MYSQL_USER", "smug"),
         environ.get("SMUG_MYSQL_PASSWORD", "smug"),
     )
-    count = _number(environ, "SMUG_SHARD_COUNT", 2)
     return Settings(
         env=env,
         home=home,
@@ -157,7 +169,7 @@ def _aws(env: str, environ: Mapping[str, str]) -> Settings:
         stream=StreamSettings(
             name=f"smug-{env}-changes",
             region=region,
-            endpoint=environ.get("SMUG_KINESIS_ENDPOINT"),
+            endpoint=_endpoint(environ),
         ),
         catalog={
             "type": "glue",
@@ -175,25 +187,50 @@ def _aws(env: str, environ: Mapping[str, str]) -> Settings:
 
 def _shards(environ: Mapping[str, str]) -> tuple[Shard, ...]:
     """SMUG_SHARDS is `name=mysql://user@host:port`, comma separated; the password stands apart."""
-    shards = []
-    for entry in filter(None, environ.get("SMUG_SHARDS", "").split(",")):
-        name, _, url = entry.strip().partition("=")
-        parts = urlsplit(url)
-        if not name or parts.scheme != "mysql" or not parts.hostname:
-            raise SettingsError(
-                f"SMUG_SHARDS: can't read {entry!r}", remedy="write name=mysql://user@host:3306"
-            )
-        password = environ.get("SMUG_MYSQL_PASSWORD", "")
-        shards.append(
-            Shard(name, parts.hostname, parts.port or 3306, parts.username or "smug", password)
+    password = environ.get("SMUG_MYSQL_PASSWORD", "")
+    entries = filter(None, map(str.strip, environ.get("SMUG_SHARDS", "").split(",")))
+    shards = tuple(_shard(entry, password) for entry in entries)
+    names = [shard.name for shard in shards]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise SettingsError(
+            f"SMUG_SHARDS: two shards have the name {twice[0]!r}",
+            remedy="give each its own: changes are kept apart by it",
         )
-    return tuple(shards)
+    return shards
 
 
-def _number(environ: Mapping[str, str], name: str, default: int) -> int:
+def _shard(entry: str, password: str) -> Shard:
+    """A name is part of topics, folders and names of checks, so it is a plain word."""
+    name, _, url = entry.partition("=")
+    with suppress(ValueError):  # no URL, or a port that is no number or too large for one
+        parts = urlsplit(url)
+        port = 3306 if parts.port is None else parts.port
+        if _NAME.fullmatch(name) and parts.scheme == "mysql" and parts.hostname and port:
+            return Shard(name, parts.hostname, port, parts.username or "smug", password)
+    raise SettingsError(
+        f"SMUG_SHARDS: can't read {entry!r}",
+        remedy="write name=mysql://user@host:3306, the name of letters, digits and _",
+    )
+
+
+def _endpoint(environ: Mapping[str, str]) -> str | None:
+    url = environ.get("SMUG_KINESIS_ENDPOINT")
+    with suppress(ValueError):
+        parts = urlsplit(url or "")
+        if not url or (parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0):
+            return url or None
+    raise SettingsError(
+        f"SMUG_KINESIS_ENDPOINT is {url!r}", remedy="set it to a URL, or leave it out"
+    )
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, most: int = _LAST_PORT) -> int:
+    """A number from 1 to `most`, by default that of a port."""
     text = environ.get(name, str(default))
-    if not text.isdigit():
-        raise SettingsError(f"{name} is {text!r}", remedy="set it to a whole number")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise SettingsError(
+            f"{name} is {text!r}", remedy=f"set it to a whole number from 1 to {most}"
+        )
     return int(text)
 
 

@@ -17,7 +17,7 @@ from smug_platform.capture.failures import NeedsSnapshot, SourceUnavailable
 from smug_platform.capture.server import preflight
 from smug_platform.capture.sink import NOTHING_LANDED, Landed, Sink
 from smug_platform.capture.status import Status
-from smug_platform.errors import SettingsError, SmugError
+from smug_platform.errors import SmugError
 from smug_platform.settings import Settings, Shard
 from smug_platform.tables.table import Source
 
@@ -86,11 +86,7 @@ def run_worker(
 
 def _check(settings: Settings, source: Source) -> None:
     """Raise what a person has to put right before anything can be captured."""
-    if not settings.shards:
-        raise SettingsError(
-            "there are no shards to capture",
-            remedy="set SMUG_SHARDS to name=mysql://user@host:3306",
-        )
+    settings.require_shards()
     for shard in settings.shards:
         try:
             preflight(shard, source)

@@ -90,9 +90,10 @@ def reconcile(
     tables: names, all when None. timeout: seconds that what the source holds may take to arrive.
     progress: gets each comparison when it is done; one that is looked at again comes again.
 
-    Raises SourceError when a shard can't be read or lacks a declared table, NotArrived when
-    something has not come through in time: nothing was compared then.
+    Raises SettingsError without shards, SourceError when one can't be read or lacks a declared
+    table, NotArrived when something has not come through in time: nothing was compared then.
     """
+    settings.require_shards()
     names = None if tables is None else set(tables)
     chosen = [table for table in source.tables if names is None or table.name in names]
     if unknown := (names or set()) - {table.name for table in chosen}:
