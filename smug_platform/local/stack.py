@@ -5,6 +5,7 @@ else. The order matters both ways: the stream must be there before capture, and 
 until what it holds has been landed, because locally it lives in memory.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,9 +13,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from smug_platform.capture.status import load_status
 from smug_platform.errors import SourceError, StreamError
 from smug_platform.local import kinesis, mariadb
-from smug_platform.local.processes import Process, Registry, last_line, python, spawn
+from smug_platform.local.processes import (
+    Process,
+    Registry,
+    last_line,
+    python,
+    spawn,
+    wait_until,
+)
 from smug_platform.settings import Settings, Shard
 from smug_platform.stream.client import ensure_stream, kinesis_client
 from smug_platform.tables.table import Source
@@ -23,6 +32,7 @@ CAPTURE = "capture"
 # MySQL's server id of the first shard; Debezium takes ids of its own beside.
 _FIRST_SERVER_ID = 101
 _CAPTURE_GRACE_SECONDS = 60
+_CAPTURE_START_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +124,26 @@ def status(settings: Settings) -> list[Part]:
 
 
 def start_capture(settings: Settings) -> Process:
-    """Start the capture worker in the background, with these settings as its environment."""
-    return spawn(
+    """Start the capture worker in the background, with these settings as its environment.
+
+    Returns when each shard's engine has told its first status; raises SourceError when the worker
+    ends before, with the last line of its log.
+    """
+    began = time.time()
+    process = spawn(
         CAPTURE,
         python("-m", "smug_platform.cli", "capture"),
         log=_capture_log(settings),
         env=settings_environ(settings),
     )
+
+    def runs() -> bool:
+        found = [load_status(settings.capture_dir(shard.name)) for shard in settings.shards]
+        fresh = [one for one in found if one and one.updated_at >= began]
+        return len(fresh) == len(found) and any(one.phase != "failed" for one in fresh)
+
+    wait_until(runs, process, seconds=_CAPTURE_START_SECONDS, error=SourceError)
+    return process
 
 
 def settings_environ(settings: Settings) -> dict[str, str]:

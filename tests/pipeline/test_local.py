@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from smug_platform.capture.status import load_status
 from smug_platform.errors import SourceError, StreamError
 from smug_platform.local.activity.plan import EVOLUTIONS
 from smug_platform.local.kinesis import answers as kinesis_answers
@@ -256,12 +257,21 @@ def test_the_stack_comes_up_once_and_goes_down_in_order(tmp_path: Path) -> None:
         with pytest.raises(StreamError, match=r"runs on port .* already: set SMUG_KINESIS_PORT"):
             up(moved, FLICKR, capture=False)
 
+        up(settings, FLICKR, progress=lines.append)
+        assert lines[3:] == ["capture runs in the background"]
+        for shard in settings.shards:
+            told = load_status(settings.capture_dir(shard.name))
+            assert told is not None
+            assert told.phase in {"snapshot", "streaming"}
+        lines.pop()
+
         def drain() -> None:
             assert kinesis_answers(settings.stream)
             lines.append("drained")
 
         down(settings, drain=drain, progress=lines.append)
-    assert lines[3:] == ["drained", "kinesis stopped", "shard_0 stopped", "shard_1 stopped"]
+    assert lines[3:5] == ["capture stopped", "drained"]
+    assert lines[5:] == ["kinesis stopped", "shard_0 stopped", "shard_1 stopped"]
     assert Registry(tmp_path).running() == []
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from smug_platform.errors import SettingsError
+from smug_platform.errors import SettingsError, SourceError
 from smug_platform.local.processes import Registry, spawn
-from smug_platform.local.stack import down, settings_environ, status, up
+from smug_platform.local.stack import down, settings_environ, start_capture, status, up
 from smug_platform.settings import load_settings
 from smug_platform.tables.flickr import FLICKR
 from tests.conftest import local_settings
@@ -43,6 +43,12 @@ def test_down_stops_what_was_started_and_drains_nothing_without_an_endpoint(
     down(settings, drain=lambda: lines.append("drained"), progress=lines.append)
     assert lines == ["ui stopped", "capture stopped"]
     assert Registry(tmp_path).running() == []
+
+
+def test_a_capture_that_ends_as_it_starts_is_told(tmp_path: Path) -> None:
+    settings = local_settings(tmp_path)
+    with pytest.raises(SourceError, match=r"capture stopped as it started: .*can't be reached"):
+        start_capture(settings)
 
 
 def test_a_dead_capture_shows_its_last_words(tmp_path: Path) -> None:
