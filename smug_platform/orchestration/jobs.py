@@ -7,13 +7,17 @@ has become many small files is made one.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from smug_platform import iceberg
 from smug_platform.lake.compact import compact, debt
+from smug_platform.lake.merge import name_of
 from smug_platform.lake.target import Target, targets
 from smug_platform.orchestration.drain import to_the_lake, to_the_marts
+from smug_platform.raw.deltas import NAME as DELTAS_NAME
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
 from smug_platform.tables.table import Source
@@ -23,6 +27,7 @@ Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 LIVE, DRAIN = "live", "drain"
 MAX_SECONDS = 900
 """A live run that takes longer is ended; the next one goes on where it stopped."""
+_ORPHAN_AGE = timedelta(hours=1)  # longer than a commit takes, and a reader holds a snapshot
 _LIMIT = {"dagster/max_runtime": str(MAX_SECONDS)}
 
 
@@ -62,7 +67,7 @@ def jobs(
 
 
 def compaction_job(targets: Sequence[Target]) -> dg.JobDefinition:
-    """Makes one file of the many of each table that is due."""
+    """Makes one file of the many of each table that is due, and removes what no table names."""
 
     @dg.op(name="compact", pool="lake")
     def compact_due(context: dg.OpExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> None:
@@ -70,8 +75,15 @@ def compaction_job(targets: Sequence[Target]) -> dg.JobDefinition:
             owed = debt(lakehouse.catalog, target)
             if owed.due and compact(lakehouse.catalog, target):
                 context.log.info(f"lake.{target.name}: {owed.data_files} files became one")
+        names = [DELTAS_NAME, *(name_of(target) for target in targets)]
+        for name, table in iceberg.load_all(lakehouse.catalog, names).items():
+            if removed := iceberg.remove_orphans(table, _ORPHAN_AGE):
+                context.log.info(f"{name}: {removed} files that no snapshot names were removed")
 
-    @dg.job(name="compaction", description="Many small files of a lake table become one.")
+    @dg.job(
+        name="compaction",
+        description="Many small files of a lake table become one; files of expired snapshots go.",
+    )
     def compaction() -> None:
         compact_due()
 

@@ -1,5 +1,6 @@
 """The assets of raw, lake and warehouse on three small tables: results, checks, and isolation."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from smug_platform.lake.assets import lake_assets
 from smug_platform.lake.checks import hourly_checks
 from smug_platform.lake.target import targets
+from smug_platform.orchestration.jobs import compaction_job
 from smug_platform.raw.assets import deltas
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings, load_settings
@@ -304,3 +306,21 @@ def test_debt_and_quarantine_are_looked_at_by_the_hour(
     run(given)
     assert hourly()["lake/photos:compaction_debt"] is False
     assert hourly()["lake/albums:compaction_debt"] is True
+
+
+def test_files_that_no_snapshot_names_go_with_the_compaction(
+    given: dict[str, object], settings: Settings
+) -> None:
+    run(given)
+    lakehouse = Lakehouse(settings)
+    table = lakehouse.catalog.load_table("lake.photos")
+    folder = Path(table.location().removeprefix("file://")) / "data"
+    old, new = folder / "killed.parquet", folder / "at-work.parquet"
+    for path in (old, new):
+        path.write_bytes(b"left behind")
+    os.utime(old, (0, 0))
+    job = compaction_job(TARGETS)
+    result = job.execute_in_process(resources={"lakehouse": lakehouse})
+    assert result.success
+    assert (old.exists(), new.exists()) == (False, True)
+    assert table.scan().to_arrow().num_rows == 2
