@@ -23,7 +23,7 @@ from smug_platform.lake.views import View, view_of
 from smug_platform.raw.catalog import NAMESPACES, open_catalog
 from smug_platform.settings import Settings
 
-_DELETED = "smug.deleted"  # the table of deleted rows, in the views' database
+_DELETED = "hidden.deleted"  # the table of deleted rows, in the views' database
 _COUNT = re.compile(  # what is answered from the metadata
     r'\s*select\s+count\s*\(\s*\*?\s*\)\s+from\s+"?(\w+)"?\s*\.\s*"?(\w+)"?\s*;?\s*', re.IGNORECASE
 )
@@ -141,7 +141,7 @@ def _view(table: Table, snapshot: Snapshot | None) -> View:
 
 
 def _install(connection: duckdb.DuckDBPyConnection, views: Mapping[str, View], prefix: str) -> None:
-    for namespace in (*NAMESPACES, "smug"):
+    for namespace in (*NAMESPACES, "hidden"):
         connection.execute(f"create schema if not exists {prefix}{namespace}")
     deleted = f"{prefix}{_DELETED}"
     connection.execute(f"create or replace table {deleted} (scan integer, place bigint)")
