@@ -1,7 +1,8 @@
 """What capture asks of a source server through plain SQL: identity, binlogs, tables, grants.
 
 `preflight` finds what would stop Debezium later, and says it in one line before anything starts.
-Nothing is written; `FLUSH BINARY LOGS` before a new snapshot is the one statement with an effect.
+Nothing is written, to the binlog neither: LOCAL keeps the FLUSH out of it by which RELOAD is tried.
+`FLUSH BINARY LOGS` before a new snapshot is the one statement with a lasting effect.
 """
 
 import hashlib
@@ -162,7 +163,7 @@ def _check_grants(connection: Connection, shard: Shard) -> None:
     tries: tuple[tuple[str, Callable[[], object]], ...] = (
         ("REPLICATION CLIENT", lambda: newest_position(connection)),
         ("REPLICATION SLAVE", lambda: _all(connection, "SHOW BINLOG EVENTS LIMIT 1")),
-        ("RELOAD", lambda: connection.cursor().execute("FLUSH STATUS")),
+        ("RELOAD", lambda: connection.cursor().execute("FLUSH LOCAL STATUS")),
     )
     for privilege, attempt in tries:
         try:

@@ -14,6 +14,7 @@ import orjson
 import pymysql
 import pytest
 
+from smug_platform.capture import server
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.server import preflight
 from smug_platform.capture.sink import Published
@@ -505,6 +506,14 @@ def test_a_server_that_cannot_be_used_is_told_in_a_line(
     with pytest.raises(kind, match=says) as told:
         preflight(replace(shards.shards[0], **change), FLICKR)
     assert "\n" not in str(told.value)
+
+
+def test_looking_at_a_shard_writes_nothing_to_its_binlog(shards: Settings):
+    shard = shards.shards[0]
+    with server.connect(shard) as connection:
+        before = server.newest_position(connection)
+        preflight(shard, FLICKR)
+        assert server.newest_position(connection) == before
 
 
 @pytest.mark.parametrize(
