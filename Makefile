@@ -9,6 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# What a stack leaves in SMUG_HOME, where other things may stand as well.
+STATE := mysql capture lake index claims logs dagster smug.duckdb smug.duckdb.wal \
+  alerts.jsonl dashboard dbt locks processes.json
+
 export SMUG_HOME ?= $(CURDIR)/.smug
 export DAGSTER_HOME := $(SMUG_HOME)/dagster
 export DAGSTER_MODULE_NAME := smug_platform.definitions
@@ -50,7 +54,9 @@ clean: ## stop the local stack; remove its data, the environment and all caches
 	  $(BIN)/python -c 'from smug_platform.local.stack import down; from smug_platform.settings import load_settings; down(load_settings(), progress=print)' \
 	  || { echo "the local stack may still run: run \`make setup\` and \`make clean\` again" >&2; exit 1; }; \
 	fi
-	rm -rf .smug $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build ./*.egg-info
+	rm -rf $(foreach name,$(STATE),"$(SMUG_HOME)/$(name)")
+	if [ -d "$(SMUG_HOME)" ]; then rmdir --ignore-fail-on-non-empty "$(SMUG_HOME)"; fi
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build ./*.egg-info
 	rm -rf dbt_project/target dbt_project/logs dbt_project/dbt_packages logs .tmp_dagster_home_*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
