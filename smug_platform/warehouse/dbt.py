@@ -193,7 +193,9 @@ def _invoke(
         "--target-path": folder,
         "--log-path": folder,
         "--target": settings.dbt_target,
-        "--vars": json.dumps({"warehouse_path": str(settings.warehouse_path)}),
+        "--vars": json.dumps(
+            {"warehouse_path": str(settings.warehouse_path), "environment": settings.env}
+        ),
     }
     options = [str(part) for option in places.items() for part in option]
     quiet = ["--log-level", "none", "--log-level-file", "none"]

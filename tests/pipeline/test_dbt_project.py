@@ -18,20 +18,24 @@ pytestmark = pytest.mark.pipeline
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """dbt's artifacts for Redshift, made without a connection and without a variable set."""
+    """dbt's artifacts for Redshift in prod, made without a connection and with nothing else set."""
     folder = tmp_path_factory.mktemp("redshift")
+    dbt(folder, "compile", "--no-populate-cache", "--no-introspect", SMUG_ENV="prod")
+    return folder
+
+
+def dbt(folder: Path, *arguments: str, target: str = "redshift", **environ: str) -> None:
+    """Run plain dbt; its artifacts go to the folder."""
     out = ["--target-path", str(folder), "--log-path", str(folder), "--no-use-colors"]
-    offline = ["--target", "redshift", "--no-populate-cache", "--no-introspect"]
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "dbt"), "compile", *offline, *out],
+        [str(Path(sys.executable).parent / "dbt"), *arguments, "--target", target, *out],
         cwd=PROJECT_DIR,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder)},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **environ},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +46,25 @@ def manifest(compiled: Path) -> dict[str, Any]:
 
 def _models(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
     return (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
+
+
+LAYERS = {"staging", "intermediate", "marts", "bi"}
+
+
+def test_what_an_analyst_builds_stands_beside_what_dashboards_read(tmp_path: Path) -> None:
+    """The same artifacts are used, so that a changed environment is seen by what is parsed."""
+
+    def schemas(**environ: str) -> set[str]:
+        dbt(tmp_path, "parse", **environ)
+        found = json.loads((tmp_path / "manifest.json").read_text())
+        return {model["schema"] for model in _models(found)}
+
+    assert schemas(SMUG_ENV="prod") == schemas(SMUG_ENV="staging") == LAYERS
+    assert schemas(USER="ann") == {f"dev_ann_{layer}" for layer in LAYERS}
+    own = schemas(USER="ann", SMUG_REDSHIFT_SCHEMA="trial")
+    assert own == {f"trial_{layer}" for layer in LAYERS}
+    assert schemas(SMUG_ENV="prod", USER="ann") == LAYERS
+    assert schemas(target="local", USER="ann") == LAYERS
 
 
 def test_every_model_is_described_tested_and_named_for_its_layer(manifest: dict[str, Any]) -> None:
