@@ -81,7 +81,7 @@ def expected(lake: Lake, target: Target, step: str) -> pa.Table:
 
 @both
 @each
-def test_ours(lake: Lake, target: Target, step: str) -> None:
+def test_N09_ours(lake: Lake, target: Target, step: str) -> None:
     table = iceberg.load(lake.catalog, name_of(target))
     assert table is not None
     snapshot = table.snapshot_by_id(lake.snapshots[target.name][step])
@@ -94,7 +94,7 @@ def test_ours(lake: Lake, target: Target, step: str) -> None:
 
 @both
 @each
-def test_duckdb_views(lake: Lake, target: Target, step: str) -> None:
+def test_N09_duckdb_views(lake: Lake, target: Target, step: str) -> None:
     at = str(lake.snapshots[target.name][step])
     with query.connect(lake.settings, at=at) as connection:
         found = connection.sql(f"from {name_of(target)}").to_arrow_table()
@@ -105,7 +105,7 @@ def test_duckdb_views(lake: Lake, target: Target, step: str) -> None:
 
 @both
 @each
-def test_polars(lake: Lake, target: Target, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_N09_polars(lake: Lake, target: Target, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")  # its own is another package
     scan = pl.scan_iceberg(load(lake, target), snapshot_id=lake.snapshots[target.name][step])
     found = scan.collect().to_arrow()
@@ -159,7 +159,7 @@ def _spark() -> tuple[str, str]:
     return python, str(found[0])
 
 
-def test_spark(lake: Lake, tmp_path: Path) -> None:
+def test_N09_spark(lake: Lake, tmp_path: Path) -> None:
     python, jar = _spark()
     wanted = []
     for target, step, snapshot_id in steps(lake):
