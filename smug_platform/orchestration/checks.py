@@ -15,6 +15,7 @@ from smug_platform.errors import SmugError
 from smug_platform.lake.checks import hourly_checks
 from smug_platform.lake.target import targets
 from smug_platform.oracle.reconcile import Comparison, reconcile
+from smug_platform.orchestration.shard_checks import shard_checks
 from smug_platform.settings import Settings
 from smug_platform.tables.table import Source
 from smug_platform.warehouse.assets import replica_key
@@ -24,10 +25,12 @@ _SHOWN = 5
 
 
 def slow_checks(settings: Settings, source: Source) -> list[dg.AssetChecksDefinition]:
-    """The checks by the hour: those of the lake, and the reconciliation where it can run."""
-    lake = hourly_checks(targets(source))
+    """The checks by the hour: of lake and shards, and the reconciliation where it can run."""
+    found = [hourly_checks(targets(source))]
+    if settings.shards:
+        found.append(shard_checks(settings))
     here = settings.warehouse == "duckdb"
-    return [reconciliation_checks(settings, source), lake] if here else [lake]
+    return [reconciliation_checks(settings, source), *found] if here else found
 
 
 def reconciliation_checks(settings: Settings, source: Source) -> dg.AssetChecksDefinition:

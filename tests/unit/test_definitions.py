@@ -8,10 +8,12 @@ import dagster as dg
 import pytest
 from dagster._core.run_coordinator import DefaultRunCoordinator
 
+from smug_platform.capture.assets import shard_key
 from smug_platform.errors import SettingsError
 from smug_platform.lake.target import targets
 from smug_platform.orchestration.checks import check_key
 from smug_platform.orchestration.dagster_home import dagster_yaml, prepare_dagster_home
+from smug_platform.orchestration.shard_checks import ALIVE, LANDED
 from smug_platform.settings import ENVIRONMENTS, PROJECT, Settings, load_settings
 from smug_platform.tables.flickr import FLICKR
 from smug_platform.warehouse.dbt import prepare_manifest
@@ -158,9 +160,13 @@ def test_every_table_has_its_checks(defs: dg.Definitions) -> None:
     for name in LAKE:
         names = {key.name for key in checks if key.asset_key == dg.AssetKey(["lake", name])}
         assert names == {"keys_unique", "no_gap", "quarantine_empty", "compaction_debt"}
-    reconciled = {k for k in checks if k.asset_key.path[0] == "mysql"}
-    assert reconciled == {
+    of_shards = {k for k in checks if k.asset_key.path[0] == "mysql"}
+    assert of_shards == {
         check_key(table.name, shard) for table in FLICKR.tables for shard in ("shard_0", "shard_1")
+    } | {
+        dg.AssetCheckKey(shard_key(shard), check)
+        for shard in ("shard_0", "shard_1")
+        for check in (LANDED, ALIVE)
     }
 
 
