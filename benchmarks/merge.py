@@ -1,185 +1,152 @@
-"""Merging D changes into a lake table of T rows: this project's merge beside pyiceberg's `upsert`.
+"""Merging D changed rows into a lake table of T rows, beside what a user would merge with instead.
 
-python benchmarks/merge.py [--rows T] [--runs N]
-
-One table is printed: seconds (median), changes a second, bytes written, and the ratio. The merge
-starts from landed JSON and includes decoding it; the peer gets the decoded rows for nothing, and
-can't delete.
+One table: median time, changes a second, bytes written, memory, and the ratio of each peer's time
+to ours in the same run. Ours starts from rows of `raw.deltas`; a second line leaves out reading and
+decoding them, for the peers are given decoded rows. Each changed key is another one, all over the
+table; one change in twenty is a delete and one in ten an insert. A first merge of each size is not
+counted: it maps the index.
 """
 
-import json
-import statistics
-import tempfile
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Annotated
 
-import pyarrow as pa
 import typer
-from pyiceberg.catalog import Catalog
-from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.io.pyarrow import schema_to_pyarrow
-from rich.console import Console
+from bench.lake import make_base, make_index
+from bench.ours import median, merges, prepare
+from bench.peers import PEERS, Peer
+from bench.process import fresh
+from bench.shapes import SHAPES, Shape
+from bench.show import grid, numbers, print_grid, progress
 from rich.table import Table as Grid
 
-from smug_platform.lake.merge import merge
-from smug_platform.lake.target import Target
-from smug_platform.raw import deltas as raw
-from smug_platform.tables.table import Table
-
-TARGET = Target(Table(name="photos", domain="photos", owner="team:photos"))
-SIZES = (100, 1_000, 10_000, 100_000)
-PEER_LIMIT = 1_000  # beyond it the peer takes minutes
-COLUMNS = {
-    "id": "BIGINT UNSIGNED",
-    "account_id": "BIGINT UNSIGNED",
-    "title": "VARCHAR",
-    "price": "DECIMAL",
-    "uploaded_at": "DATETIME",
-    "tags": "TEXT",
-    "n": "INT",
-}
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+OURS, DECODED = "from landed JSON", "from decoded rows"
+MANY = 1_000_000  # changes of which two merges are enough
+_PEERS = ",".join(PEERS)
 
 
-def main(rows: int = 300_000, runs: int = 3) -> None:
+@dataclass(frozen=True)
+class Setting:
+    """What is measured, for one T."""
+
+    home: Path
+    shape: Shape
+    rows: int
+    sizes: list[int]
+    runs: int
+    peer_seconds: float
+    patient: bool
+
+
+def main(
+    rows: Annotated[str, typer.Option(help="T, by commas")] = "1_000_000,10_000_000",
+    changes: Annotated[str, typer.Option(help="D, by commas")] = "1_000,10_000,100_000,1_000_000",
+    shape: Annotated[str, typer.Option(help="narrow, text (key), wide (60 columns)")] = "narrow",
+    runs: Annotated[int, typer.Option(help="merges of which the median is taken")] = 5,
+    peers: Annotated[str, typer.Option(help="which, by commas")] = _PEERS,
+    peer_seconds: Annotated[float, typer.Option(help="for a peer and a size")] = 20.0,
+    patient: Annotated[bool, typer.Option("--patient", help="peers at all sizes")] = False,
+) -> None:
     """Run the benchmark and print its table."""
-    with tempfile.TemporaryDirectory() as folder:
-        catalog = SqlCatalog("b", uri=f"sqlite:///{folder}/c.db", warehouse=f"file://{folder}")
-        for namespace in ("raw", "lake", "peer"):
-            catalog.create_namespace(namespace)
-        land(catalog, [schema_change(), *inserts(rows)])
-        merge(catalog, TARGET)
-        peer = copy_for_peer(catalog)
-        grid = Grid("changes", "merge s", "changes/s", "MB written", "upsert s", "ratio")
-        for size in SIZES:
-            grid.add_row(*measure(catalog, peer, Path(folder), size, rows=rows, runs=runs))
-        Console().print(f"into {rows:,} rows, median of {runs} runs", grid)
+    found = grid(
+        "T", "D", "engine", "ms", "cores ms", "changes/s", "MB written", "peak MB (own)", "x ours"
+    )
+    for size in numbers(rows):
+        with TemporaryDirectory() as folder:
+            setting = Setting(
+                Path(folder), SHAPES[shape], size, numbers(changes), runs, peer_seconds, patient
+            )
+            measured = ours(setting)
+            for name in filter(None, peers.split(",")):
+                measured += theirs(setting, PEERS[name])
+        fill(found, setting, measured)
+    print_grid(f"{SHAPES[shape].about}; median of {runs} merges", found)
 
 
-def measure(
-    catalog: Catalog, peer: Any, folder: Path, size: int, *, rows: int, runs: int
-) -> list[str]:
-    """One row of the table."""
-    ours, theirs, written = [], [], []
-    for run in range(runs):
-        land(catalog, list(updates(size, rows, run)))
-        before = volume(folder)
-        started = time.perf_counter()
-        merged = merge(catalog, TARGET)
-        ours.append(time.perf_counter() - started)
-        written.append(volume(folder) - before)
-        if merged.written != size:
-            raise SystemExit(f"merged {merged.written} rows of {size}")
-        if size <= PEER_LIMIT and run == 0:
-            theirs.append(upsert(peer, size, rows))
-    seconds = statistics.median(ours)
-    peer_seconds = f"{theirs[0]:.2f}" if theirs else "-"
-    ratio = f"{theirs[0] / seconds:.0f}x" if theirs else "-"
-    megabytes = statistics.median(written) / 1e6
-    return [
-        f"{size:,}", f"{seconds:.3f}", f"{size / seconds:,.0f}", f"{megabytes:.2f}",
-        peer_seconds, ratio,
-    ]  # fmt: skip
+@dataclass(frozen=True)
+class Line:
+    """One engine and one D. seconds: None where it was not done, for the reason in `note`."""
+
+    size: int
+    engine: str
+    seconds: float | None
+    cpu: float = 0.0
+    bytes: int = 0
+    memory: str = ""
+    note: str = ""
 
 
-def row(number: int, version: int) -> dict[str, Any]:
-    """A row as it is on the wire."""
-    return {
-        "id": number * 4,
-        "account_id": 2**63 + number,
-        "title": f"Sunrise {number} version {version}",
-        "price": "12.34",
-        "uploaded_at": 1_700_000_000_000_000 + number,
-        "tags": "mountain lake snow",
-        "n": version,
-    }
+def ours(setting: Setting) -> list[Line]:
+    """Our merge, on a table that is made here."""
+    home, shape, rows = setting.home / "ours", setting.shape, setting.rows
+    home.mkdir()
+    fresh(make_base, home, shape, rows)
+    seconds = fresh(make_index, home, shape, rows).value
+    progress(f"T = {rows:,}: the first merge, which builds the index: {seconds:.1f} s")
+    lines = []
+    for size in setting.sizes:
+        runs = setting.runs if size < MANY else 2
+        fresh(prepare, home, shape, rows, size, runs + 1)
+        done = fresh(merges, home, shape)
+        written = int(median(took.bytes for took in done.value))
+        whole = median(took.seconds for took in done.value)
+        rest = median(took.decoded for took in done.value)
+        progress(f"T = {rows:,}, D = {size:,}: {whole * 1000:.0f} ms")
+        cpu = median(took.cpu for took in done.value)
+        lines.append(Line(size, OURS, whole, cpu, written, done.memory))
+        lines.append(Line(size, DECODED, rest, 0.0, written, done.memory))
+    return lines
 
 
-def inserts(rows: int) -> Iterator[dict[str, Any]]:
-    """The first rows."""
-    for number in range(rows):
-        yield delta("c", 1000 + number, None, row(number, 0))
-
-
-def updates(size: int, rows: int, run: int) -> Iterator[dict[str, Any]]:
-    """Changes spread over the whole table: the worst case for locality."""
-    base = 10**9 * (run + 1) + size * 10**10
-    for number in range(size):
-        at = number * rows // size
-        yield delta("u", base + number, row(at, 0), row(at, run + 1))
-
-
-def delta(op: str, offset: int, before: Any, after: Any) -> dict[str, Any]:
-    """A row of `raw.deltas`."""
-    source = {"ts_ms": 0, "file": "binlog.000001", "pos": offset, "row": 0, "db": "flickr"}
-    return {
-        "table_name": "photos",
-        "shard": "shard_0",
-        "op": op,
-        "epoch": 1,
-        "binlog_file": 1,
-        "binlog_offset": offset,
-        "row_number": 0,
-        "payload": json.dumps({"before": before, "after": after, "source": source, "op": op}),
-        "committed_at": NOW,
-        "captured_at": NOW,
-        "landed_at": NOW,
-    }
-
-
-def schema_change() -> dict[str, Any]:
-    """The table's CREATE."""
-    described = [
-        {
-            "name": name,
-            "typeName": kind,
-            "length": 10 if kind == "DECIMAL" else None,
-            "scale": 2 if kind == "DECIMAL" else None,
-            "optional": True,
-            "defaultValueExpression": None,
-            "enumValues": None,
-            "position": position,
-        }
-        for position, (name, kind) in enumerate(COLUMNS.items())
+def theirs(setting: Setting, peer: Peer) -> list[Line]:
+    """A peer's merges, on a table of its own."""
+    missing = peer.missing()
+    most = 10**9 if setting.patient else peer.most_changes
+    tried = (
+        []
+        if missing or (setting.rows > peer.most_rows and not setting.patient)
+        else [size for size in setting.sizes if size <= most]
+    )
+    lines = [
+        Line(size, peer.title, None, note=missing or "--patient")
+        for size in setting.sizes
+        if size not in tried
     ]
-    change = {"type": "CREATE", "id": '"flickr"."photos"', "table": {"columns": described}}
-    event = {"ddl": "CREATE TABLE photos", "tableChanges": [change]}
-    return delta("ddl", 4, None, None) | {"payload": json.dumps(event)}
+    if not tried:
+        return lines
+    home = setting.home / peer.name
+    home.mkdir()
+    fresh(peer.make, home, setting.shape, setting.rows)
+    for size in tried:
+        args = home, setting.shape, setting.rows, size, setting.peer_seconds
+        done = fresh(peer.merges, *args, seconds=2 * setting.peer_seconds)
+        seconds, written = done.value or (None, 0)
+        note = f"more than {2 * setting.peer_seconds:.0f} s"
+        progress(f"T = {setting.rows:,}, D = {size:,}: {peer.name} {seconds or note}")
+        lines.append(Line(size, peer.title, seconds, 0.0, written, done.memory, note))
+    shutil.rmtree(home)
+    return lines
 
 
-def land(catalog: Catalog, deltas: list[dict[str, Any]]) -> None:
-    """Append to `raw.deltas`, outside of what is measured."""
-    raw.open_deltas(catalog).append(pa.Table.from_pylist(deltas, schema=raw.ARROW))
-
-
-def copy_for_peer(catalog: Catalog) -> Any:
-    """The same rows in a plain Iceberg table."""
-    found = catalog.load_table("lake.photos").scan().to_arrow()
-    peer = catalog.create_table("peer.photos", schema=found.schema)
-    peer.append(found)
-    return peer
-
-
-def upsert(peer: Any, size: int, rows: int) -> float:
-    """Seconds that pyiceberg's upsert takes for the same rows, already decoded."""
-    schema = schema_to_pyarrow(peer.schema(), include_field_ids=False)
-    ids = pa.array([4 * (number * rows // size) for number in range(size)])
-    found = peer.scan().to_arrow().cast(schema)
-    wanted = found.filter(pa.compute.is_in(found["id"], ids.cast(schema.field("id").type)))
-    changed = wanted.set_column(
-        schema.get_field_index("title"), "title", pa.array(["new"] * wanted.num_rows)
-    ).cast(schema)
-    started = time.perf_counter()
-    peer.upsert(changed, join_cols=["id"])
-    return time.perf_counter() - started
-
-
-def volume(folder: Path) -> int:
-    """Bytes of all files under a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def fill(found: Grid, setting: Setting, lines: list[Line]) -> None:
+    """Enter the lines, by D."""
+    for size in setting.sizes:
+        here = [line for line in lines if line.size == size]
+        base = next(line.seconds for line in here if line.engine == DECODED)
+        for line in here:
+            cells = [f"{setting.rows:,}", f"{size:,}", line.engine]
+            if line.seconds is None or base is None:
+                found.add_row(*cells, line.note)
+                continue
+            ratio = "" if line.engine in {OURS, DECODED} else f"{line.seconds / base:,.0f}"
+            found.add_row(
+                *cells, f"{line.seconds * 1000:,.0f}",
+                f"{line.cpu * 1000:,.0f}" if line.cpu else "", f"{size / line.seconds:,.0f}",
+                f"{line.bytes / 1e6:,.2f}", line.memory, ratio,
+            )  # fmt: skip
+        found.add_section()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,173 @@
+"""This project's merge and landing, run on a lake that is there, and what each of them took."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog
+
+from bench.lake import Feed, Written, catalog_in, land
+from bench.shapes import Shape
+from smug_platform.lake import merge as merging
+from smug_platform.raw import deltas as raw
+from smug_platform.raw.land import land as land_stream
+from smug_platform.stream.reader import Batch, Record, StreamPositions
+
+_GIVEN = "given-"
+_SHARD = "shardId-000000000000"
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds of one merge, in all and without the reading and the decoding of raw; seconds of the
+    cores for all of it; bytes of the data files (one for the rows, one for the rows they replace),
+    and of all files but the index's.
+    """
+
+    seconds: float
+    cpu: float
+    decoded: float
+    rows: int
+    net_bytes: int
+    bytes: int
+
+
+def median(values: Iterable[float]) -> float:
+    """The median; of two the lower one, for the other has waited for something."""
+    return statistics.median_low(values)
+
+
+def prepare(
+    home: Path, shape: Shape, rows: int, size: int, runs: int, keys: str = "distinct"
+) -> None:
+    """Put so many batches of changes into files, to be mapped by who merges them."""
+    feed = Feed(home, shape, rows)
+    for number in range(runs):
+        changes = feed.next(size, keys)
+        found = changes.deltas() if keys == "distinct" else changes.envelopes()
+        path = home / f"{_GIVEN}{number:03}.{changes.before}.arrow"
+        with pa.ipc.new_file(path, found.schema) as file:
+            file.write_table(found.combine_chunks())
+
+
+def prepared(home: Path) -> Iterator[tuple[int, pa.Table]]:
+    """The batches and how many changes came before each; their files go as one gets on."""
+    for path in sorted(home.glob(f"{_GIVEN}*.arrow")):
+        with pa.memory_map(str(path)) as source:
+            yield int(path.suffixes[0][1:]), pa.ipc.open_file(source).read_all()
+        path.unlink()
+
+
+def merges(home: Path, shape: Shape) -> list[Took]:
+    """Merge the batches that are prepared, each of them landed before the clock starts.
+
+    The first is not counted: it maps the index, which then stays in memory.
+    """
+    catalog = catalog_in(home)
+    return [merge_once(catalog, home, shape, batch) for _, batch in prepared(home)][1:]
+
+
+def merge_once(catalog: Catalog, home: Path, shape: Shape, batch: pa.Table) -> Took:
+    """Land rows of `raw.deltas` and merge them; raises SystemExit when not all come through."""
+    land(catalog, batch)
+    written = Written(home / "lake" / "lake")
+    started, cpu = time.perf_counter(), time.process_time()
+    with _timed() as spent:
+        merged = merging.merge(catalog, shape.target, max_deltas=batch.num_rows)
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    if merged.written != batch.num_rows:
+        raise SystemExit(f"merged {merged.written} rows of {batch.num_rows}")
+    new = written.files()
+    net = sum(size for path, size in new.items() if path.suffix == ".parquet")
+    return Took(seconds, cpu, seconds - spent[0], merged.written, net, sum(new.values()))
+
+
+@contextmanager
+def _timed() -> Iterator[list[float]]:
+    """Seconds that a merge spends in reading and in decoding raw."""
+    spent = [0.0]
+
+    def clocked(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return function(*args, **options)
+            finally:
+                spent[0] += time.perf_counter() - started
+
+        return call
+
+    with (
+        patch.object(merging, "decode", clocked(merging.decode)),
+        patch.object(raw, "read", clocked(raw.read)),
+    ):
+        yield spent
+
+
+class Recorded:
+    """A stream in memory: a reader that hands out one batch of envelopes.
+
+    The records are there before the clock starts: what is measured begins where a reader ends.
+    """
+
+    def __init__(self, first: int, envelopes: pa.Table) -> None:
+        data = envelopes["data"].to_pylist()
+        self.end = StreamPositions("recorded", {_SHARD: str(first + len(data))})
+        self.bytes = sum(map(len, data))
+        self.records = [
+            Record(envelope, _SHARD, str(first + number), 0) for number, envelope in enumerate(data)
+        ]
+
+    def read(self, after: StreamPositions | None, **_: Any) -> Batch:
+        """The whole batch."""
+        del after
+        return Batch(self.records, [], self.end, timedelta(0))
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """Seconds from envelopes to committed raw, and from there to the committed lake; seconds of the
+    cores for both; changes; bytes of the envelopes, and of all files but the index's.
+    """
+
+    land: float
+    merge: float
+    cpu: float
+    changes: int
+    json: int
+    bytes: int
+
+    @property
+    def seconds(self) -> float:
+        """From the envelopes to the committed lake."""
+        return self.land + self.merge
+
+
+def ingests(home: Path, shape: Shape) -> list[Ingested]:
+    """Bring the prepared batches into raw and the lake; the first is not counted."""
+    catalog = catalog_in(home)
+    return [ingest_once(catalog, home, shape, *batch) for batch in prepared(home)][1:]
+
+
+def ingest_once(
+    catalog: Catalog, home: Path, shape: Shape, first: int, envelopes: pa.Table
+) -> Ingested:
+    """Bring a batch of envelopes into raw and the lake."""
+    stream, written = Recorded(first, envelopes), Written(home / "lake")
+    count = len(stream.records)
+    started, cpu = time.perf_counter(), time.process_time()
+    land_stream(catalog, stream, max_records=count)  # type: ignore[arg-type]
+    landed = time.perf_counter()
+    merged = merging.merge(catalog, shape.target, max_deltas=count)
+    ended, cpu = time.perf_counter(), time.process_time() - cpu
+    if merged.deltas != count:
+        raise SystemExit(f"merged {merged.deltas} changes of {count}")
+    total = sum(written.files().values())
+    return Ingested(landed - started, ended - landed, cpu, count, stream.bytes, total)

@@ -1,0 +1,65 @@
+"""From the JSON of the stream to the committed lake: landing, and merging into T rows.
+
+A batch of envelopes (Debezium's full source block, one change in twenty delivered twice, a quarter
+of the changes on 1,000 hot keys) becomes a commit of `raw.deltas` and then one of the lake's table.
+Reading the stream is not part of it: the records are in memory. `cores ms` is the time of all cores
+together: where it is far below land + merge, other work had them. A second table has the two steps
+that a merge begins with: decoding, and the net change with the gate.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from bench.lake import make_base, make_index
+from bench.ours import ingests, median, prepare
+from bench.process import fresh
+from bench.shapes import SHAPES
+from bench.show import grid, numbers, print_grid, progress
+from bench.steps import steps
+
+MANY = 300_000  # changes in a batch from which three are enough
+
+
+def main(
+    rows: Annotated[int, typer.Option(help="T")] = 10_000_000,
+    batches: Annotated[str, typer.Option(help="their sizes")] = "10_000,100_000,500_000",
+    shape: Annotated[str, typer.Option(help="narrow, text (key), wide (60 columns)")] = "narrow",
+    runs: Annotated[int, typer.Option(help="batches of which the median is taken")] = 9,
+) -> None:
+    """Run the benchmark and print its tables."""
+    table = SHAPES[shape]
+    whole = grid(
+        "changes a batch", "land ms", "merge ms", "cores ms", "changes/s", "MB/s of JSON",
+        "written, of JSON", "peak MB (own)",
+    )  # fmt: skip
+    parts = grid("changes a batch", "decode ms", "decode rows/s", "gate ms", "gate rows/s")
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
+        fresh(make_base, home, table, rows)
+        fresh(make_index, home, table, rows)
+        for size in numbers(batches):
+            count = runs if size < MANY else 3
+            fresh(prepare, home, table, rows, size, count + 1, "hot")
+            done = fresh(ingests, home, table)
+            took = sorted(done.value, key=lambda one: one.seconds)[(count - 1) // 2]
+            progress(f"{size:,}: {took.seconds * 1000:.0f} ms")
+            whole.add_row(
+                f"{took.changes:,}", f"{took.land * 1000:,.0f}", f"{took.merge * 1000:,.0f}",
+                f"{took.cpu * 1000:,.0f}",
+                f"{took.changes / took.seconds:,.0f}", f"{took.json / took.seconds / 1e6:,.0f}",
+                f"{took.bytes / took.json:.0%}", done.memory,
+            )  # fmt: skip
+            count = min(count, 5)
+            decode, gate = map(median, fresh(steps, home, table, rows, size, count).value)
+            parts.add_row(
+                f"{size:,}", f"{decode * 1000:,.1f}", f"{size / decode:,.0f}",
+                f"{gate * 1000:,.1f}", f"{size / gate:,.0f}",
+            )  # fmt: skip
+    print_grid(f"T = {rows:,}, {table.about}; medians", whole)
+    print_grid("of which, for changes of different keys", parts)
+
+
+if __name__ == "__main__":
+    typer.run(main)
