@@ -33,7 +33,8 @@ from smug_platform.warehouse.load import Loaded
 from tests.conftest import local_settings
 
 COMMANDS = (
-    "up", "down", "status", "capture", "workload", "sync", "verify", "query", "dashboard", "demo", "dev",
+    "up", "down", "status", "capture", "workload", "sync", "verify", "query", "dashboard", "demo",
+    "dev",
 )  # fmt: skip
 HEAVY = {"dagster", "dbt", "jpype", "altair", "boto3", "polars"}
 
