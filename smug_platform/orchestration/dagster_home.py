@@ -1,15 +1,19 @@
 """DAGSTER_HOME of an environment: the instance's configuration, and its databases made once.
 
 Two processes that start on a fresh home at once both migrate it, and one of them then hangs; so it
-is initialised here, before anything is started.
+is initialised here, before anything is started: by `smug dev`, and for whoever starts Dagster's
+daemon and webserver themselves, as on AWS, by
+
+    export DAGSTER_HOME=$(python -m smug_platform.orchestration.dagster_home)
 """
 
 import os
+import sys
 from pathlib import Path
 
 import dagster as dg
 
-from smug_platform.settings import Settings
+from smug_platform.settings import Settings, load_settings
 
 # A queue would add 4 s to each run: its loop and the sensor's are in step. On AWS it is kept, for
 # limits across runs, with a loop of 1 s.
@@ -54,3 +58,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
         instance.event_log_storage.get_maximum_record_id()
         instance.all_instigator_state()
     return home
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{prepare_dagster_home(load_settings())}\n")

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.run_coordinator import DefaultRunCoordinator
+from dagster._core.run_coordinator import DefaultRunCoordinator, QueuedRunCoordinator
 
 from smug_platform.capture.assets import shard_key
 from smug_platform.errors import SettingsError
 from smug_platform.lake.target import targets
 from smug_platform.orchestration.checks import check_key
-from smug_platform.orchestration.dagster_home import dagster_yaml, prepare_dagster_home
+from smug_platform.orchestration.dagster_home import prepare_dagster_home
 from smug_platform.orchestration.shard_checks import ALIVE, LANDED
 from smug_platform.settings import ENVIRONMENTS, PROJECT, Settings, load_settings
 from smug_platform.tables.flickr import FLICKR
@@ -217,4 +217,17 @@ def test_the_home_is_made_once(tmp_path: Path) -> None:
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     prepare_dagster_home(settings)
     assert (home / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"
-    assert "QueuedRunCoordinator" in dagster_yaml(settings_of("prod", tmp_path))
+
+
+def test_on_aws_the_home_is_made_by_a_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "smug_platform.orchestration.dagster_home"],
+        env={"SMUG_ENV": "prod", "SMUG_HOME": str(tmp_path), "PATH": ""},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{tmp_path / 'dagster'}\n"
+    with dg.DagsterInstance.from_config(done.stdout.strip()) as instance:
+        assert isinstance(instance.run_coordinator, QueuedRunCoordinator)
