@@ -2,8 +2,8 @@
 
 `live` is what the sensor asks for: some tables and what follows them. `drain` is the same work in
 one run that stays up, micro-batch after micro-batch. By the hour everything is touched once
-(`sweep`) and compared with the source (`reconciliation`); by night dbt's columns are read and what
-has become many small files is made one.
+(`sweep`) and compared with the source (`reconciliation`), and what has become many small files is
+made one (`compaction`); by night dbt's columns are read (`nightly_build`).
 """
 
 from collections.abc import Mapping, Sequence

@@ -26,7 +26,9 @@ from smug_platform.iceberg import Table
 _ATTEMPTS = 20  # each failure is another's success, and few tables are merged at once
 NAME = "raw.quarantine"
 SCHEMA = Schema(
-    NestedField(1, "id", StringType(), required=True, doc="hash of place, payload and reason"),
+    NestedField(
+        1, "id", StringType(), required=True, doc="hash of stage, table, shard, place and payload"
+    ),
     NestedField(2, "stage", StringType(), doc="where it was refused: raw or lake"),
     NestedField(3, "table_name", StringType(), doc="the source table, where it is known"),
     NestedField(4, "shard", StringType(), doc="the source shard, where it is known"),
