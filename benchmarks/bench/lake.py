@@ -42,6 +42,7 @@ def base_rows(shape: Shape, start: int, end: int) -> pa.Table:
         values=shape.values().replace("$v", "0"), shard=SHARD, position=_START, start=start, end=end
     )
     with duckdb.connect() as connection:
+        connection.execute("set enable_progress_bar = false")
         found = connection.sql(query).to_arrow_table()
     number = found.schema.get_field_index("_position")
     return found.set_column(number, "_position", found["_position"].cast(pa.decimal128(38, 0)))
