@@ -1,6 +1,7 @@
 """Dagster over the whole way: real shards and Debezium, recorded once; then runs of every kind."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,16 +11,21 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
+from dagster._cli import create_dagster_cli
 
+from smug_platform.capture.assets import shard_key
 from smug_platform.errors import WarehouseError
 from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.merge import name_of
 from smug_platform.local.workload import run_workload
 from smug_platform.orchestration.behind import behind, has_arrivals
 from smug_platform.orchestration.checks import check_key
+from smug_platform.orchestration.dagster_home import prepare_dagster_home
 from smug_platform.orchestration.drain import DrainConfig
 from smug_platform.orchestration.jobs import DRAIN, LIVE
 from smug_platform.orchestration.sensors import tick
+from smug_platform.orchestration.shard_checks import ALIVE
 from smug_platform.settings import PROJECT, Settings, load_settings
 from smug_platform.sync import Platform, ToTheMarts, ingest, keep_on, sync
 from smug_platform.tables.flickr import FLICKR
@@ -30,6 +36,7 @@ from tests.pipeline.capturing import capturing
 from tests.pipeline.killed import MOMENTS
 from tests.recorded import Recorded, RecordedStream, load_recorded
 
+README = (PROJECT / "README.md").read_text()
 LAYERS = ("lake", "warehouse", "marts")
 IN_THE_LAKE = {"before the raw commit", "between raw and lake", "between two lake tables"}
 IN_THE_WAREHOUSE = {"between lake and warehouse", "between two replicas"}
@@ -181,13 +188,15 @@ def test_a_nightly_run_makes_everything_with_columns_and_what_they_are_made_of(
     page = metadata(result, "bi", "dashboard_page")
     assert Path(page["page"]).stat().st_size == page["bytes"]
     equal = run(defs, instance, "reconciliation").get_asset_check_evaluations()
-    assert [str(check.asset_check_key) for check in equal if not check.passed] == []
-    assert len(equal) == 2 * len(FLICKR.tables) + 2 * len(platform.targets)
+    stopped = [dg.AssetCheckKey(shard_key(shard.name), ALIVE) for shard in platform.settings.shards]
+    failed = [check.asset_check_key for check in equal if not check.passed]
+    assert sorted(failed) == stopped, "capture ended with the recording"
+    assert len(equal) == 2 * len(FLICKR.tables) + 2 * len(platform.targets) + 2 * len(stopped)
     with connect(platform.settings) as connection:
         connection.execute("update warehouse.photos set title = 'by hand' where _shard = 'shard_1'")
     found = run(defs, instance, "reconciliation").get_asset_check_evaluations()
-    different = [check.asset_check_key for check in found if not check.passed]
-    assert different == [check_key("photos", "shard_1")]
+    different = {check.asset_check_key for check in found if not check.passed}
+    assert different - {*stopped} == {check_key("photos", "shard_1")}
 
 
 def test_the_sensor_asks_until_nothing_is_behind(
@@ -261,6 +270,47 @@ def test_a_drain_run_takes_micro_batch_after_micro_batch(
     assert layers == {"raw", "lake", "warehouse", "staging", "intermediate", "marts", "bi"}
     assert content(platform) == expected
     assert behind(platform).build == {}
+
+
+def selections() -> list[str]:
+    """What the README's block materializes, stage by stage."""
+    (block,) = re.findall(r"^materialize\(\) .*\n((?:materialize '.*\n)+)", README, re.MULTILINE)
+    return re.findall(r"^materialize '(.*?)'", block, re.MULTILINE)
+
+
+@pytest.mark.filterwarnings("ignore:Function .asset_materialize_command. is superseded")
+@pytest.mark.filterwarnings("ignore:Parameter .include_sources. of function")
+def test_the_readme_brings_everything_through_stage_by_stage(
+    defs: dg.Definitions,
+    platform: Platform,
+    expected: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the command line that it names, in this process, with a recorded stream."""
+    call = "dagster asset materialize -m smug_platform.definitions --select"
+    assert f'{call} "$1"' in README
+    monkeypatch.setattr("smug_platform.definitions.defs", defs)
+    assert "python -m smug_platform.orchestration.dagster_home" in README
+    monkeypatch.setenv("DAGSTER_HOME", str(prepare_dagster_home(platform.settings)))
+    layers = []
+    for selection in selections():
+        done = CliRunner().invoke(create_dagster_cli(), [*call.split()[1:], selection])
+        assert done.exit_code == 0, (done.output, done.exception, done.exception.__cause__)
+        layers.append(made_last())
+    assert layers == [
+        {"raw"}, {"lake"}, {"warehouse"}, {"staging", "intermediate", "marts"}, {"bi"},
+    ]  # fmt: skip
+    assert content(platform) == expected
+    assert (platform.settings.home / "dashboard" / "index.html").exists()
+
+
+def made_last() -> set[str]:
+    """The layers of the assets that the last run materialized."""
+    with dg.DagsterInstance.get() as instance:
+        (last,) = instance.get_run_ids(limit=1)
+        events = instance.all_logs(last, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    keys = [event.dagster_event.asset_key for event in events if event.dagster_event]
+    return {key.path[0] for key in keys if key}
 
 
 def test_a_half_that_meets_a_problem_ends(platform: Platform) -> None:
