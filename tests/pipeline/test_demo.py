@@ -31,7 +31,11 @@ def test_the_demo_ends_verified_and_leaves_a_stack_that_can_be_stopped(tmp_path:
         assert (tmp_path / "dashboard" / "index.html").stat().st_size > 500_000
         assert not (tmp_path / "lake" / "left over").exists()
         assert [p.name for p in Registry(tmp_path).running()][-1] == "capture"
-        assert "0.0 s" in smug("status").stdout
+        captured = [
+            line.split() for line in smug("status").stdout.splitlines() if " streaming " in line
+        ]
+        assert [row[0] for row in captured] == ["shard_0", "shard_1"]
+        assert all(row[-1] == "s" and float(row[-2]) < 10.0 for row in captured), captured
     finally:
         stopped = smug("down")
     assert stopped.stdout.count("stopped") == 4
