@@ -1,6 +1,8 @@
 """A function in a process of its own: what it returns, and the memory that it took at most."""
 
 import multiprocessing
+import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -35,9 +37,10 @@ def fresh(function: Callable[..., Any], *args: Any, seconds: float = 3600.0) -> 
 
     Raises RuntimeError when it raises.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what is temporary goes
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_call, args=(there, function, args))
+    process = context.Process(target=_call, args=(there, function, args), daemon=True)
     process.start()
     there.close()
     rss = own = 0
