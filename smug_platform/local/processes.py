@@ -22,8 +22,8 @@ import psutil
 
 from smug_platform.errors import SmugError
 
-# The start time comes from the boot time, which moves by a tick or so when the clock is adjusted.
-_SAME_START_SECONDS = 1.0
+# The start time comes from the boot time, in whole seconds, which moves when the clock is adjusted.
+_SAME_START_SECONDS = 2.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smug_platform.lake.images import images
 from tests.history import compact
 
 MARKS = ['},"after":', '},"source":{', '{"before":null', "}", "\\", '"', "é", ""]
-TEXTS = st.lists(st.one_of(st.sampled_from(MARKS), st.text(max_size=3)), max_size=4).map("".join)
+TEXTS = st.lists(st.sampled_from([*MARKS, "a", "\n", "\u2028"]), max_size=4).map("".join)
 NAMES = st.sampled_from(["id", "after", "source", "before", "title", "}", 'a"b'])
 IMAGES = st.none() | st.dictionaries(NAMES, TEXTS | st.integers() | st.none(), max_size=4)
 
@@ -31,8 +31,9 @@ def found(
     return [tuple(text and json.loads(text) for text in pair) for pair in texts]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.lists(st.tuples(IMAGES, IMAGES, st.booleans())),
+    st.lists(st.tuples(IMAGES, IMAGES, st.booleans()), max_size=8),
     st.integers(1, 3),
     st.sampled_from([pa.string(), pa.large_string()]),
 )
