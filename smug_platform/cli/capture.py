@@ -1,12 +1,9 @@
 """`smug capture`: the worker in the foreground, and what it shows."""
 
-import fcntl
 import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
@@ -17,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from smug_platform.capture.sink import Published
 from smug_platform.capture.status import Status
 from smug_platform.capture.worker import run_worker
-from smug_platform.cli.console import stop_on_signals
+from smug_platform.cli.console import alone, stop_on_signals
 from smug_platform.errors import LakeError, SmugError
 from smug_platform.iceberg import Table, load
 from smug_platform.raw.deltas import NAME
@@ -41,7 +38,11 @@ def run(settings: Settings) -> None:
         return Producer(kinesis_client(stream), stream.name, Claims(settings.claims), stop=stopping)
 
     show = _Screen() if sys.stdout.isatty() else _Log()
-    with _alone(settings), stop_on_signals(stop), show:
+    # Two workers on the same shards would push each other out; the second one is refused.
+    runs = SmugError(
+        "capture runs already", remedy="see it with `smug status`, stop it with `smug down`"
+    )
+    with alone(settings.home, "capture-worker", runs), stop_on_signals(stop), show:
         run_worker(
             settings, FLICKR, sink, landed=Raw(settings), on_status=show.on_status, stop=stop
         )
@@ -76,21 +77,6 @@ class Raw:
                 remedy="check that the catalog can be reached",
                 passes=True,
             ) from error
-
-
-@contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """Two workers on the same shards would push each other out; the second one is refused."""
-    path = settings.home / "locks" / "capture-worker"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SmugError(
-                "capture runs already", remedy="see it with `smug status`, stop it with `smug down`"
-            ) from None
-        yield
 
 
 class _Screen:

@@ -1,9 +1,11 @@
 """What the commands share: one console, one look of tables, and how they are told to stop."""
 
+import fcntl
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -44,3 +46,19 @@ def stop_on_signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def alone(home: Path, name: str, refusal: Exception) -> Iterator[None]:
+    """Holds `home/locks/<name>`; raises the refusal when another process does.
+
+    The system lets go of it when the holder dies.
+    """
+    path = home / "locks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise refusal from None
+        yield

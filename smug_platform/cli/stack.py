@@ -1,14 +1,13 @@
 """`smug up`, `smug down` and `smug dev`: the local stack, and the Dagster UI on it."""
 
-import fcntl
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import typer
 
+from smug_platform.cli.console import alone
 from smug_platform.errors import SmugError
 from smug_platform.local import stack
 from smug_platform.local.processes import child_environ, port_holder
@@ -93,17 +92,13 @@ def _wait(process: "subprocess.Popen[bytes]") -> int:
             return 0 if interrupted else max(code, 0)
 
 
-@contextmanager
-def dev_lock(settings: Settings) -> Iterator[None]:
+def dev_lock(settings: Settings) -> AbstractContextManager[None]:
     """Held by what lands and merges for long: `smug dev` and `smug demo` exclude each other."""
-    path = settings.home / "locks" / "dev"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SmugError(
-                f"`smug dev` or `smug demo` runs on {settings.home}",
-                remedy="end it first, with ctrl-C",
-            ) from None
-        yield
+    return alone(
+        settings.home,
+        "dev",
+        SmugError(
+            f"`smug dev` or `smug demo` runs on {settings.home}",
+            remedy="end it first, with ctrl-C",
+        ),
+    )

@@ -10,6 +10,7 @@ import atexit
 import gc
 import importlib.metadata
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -103,8 +104,12 @@ def target_path(settings: Settings) -> Path:
 
 
 def manifest_path(settings: Settings) -> Path:
-    """The manifest that `prepare_manifest` writes."""
-    return target_path(settings) / "manifest.json"
+    """The manifest that `prepare_manifest` writes, whole or not at all.
+
+    It stands beside dbt's own, which dbt writes in place at a build: whoever reads that one
+    meanwhile reads half of it.
+    """
+    return target_path(settings) / "parsed" / "manifest.json"
 
 
 def manifest_is_stale(settings: Settings) -> bool:
@@ -168,13 +173,21 @@ def _parse(settings: Settings) -> "Manifest":
         # DuckDB's database is named as its file, and the manifest names the database.
         key, newest = (target_path(settings), settings.warehouse_path.stem), _newest()
         if key not in _PARSED or _PARSED[key][0] < newest or not manifest_path(settings).exists():
-            outcome = _invoke(settings, ["parse"], None, [])
+            outcome = _invoke(settings, ["parse", "--no-write-json"], None, [])
             if not outcome.success:
                 raise _cannot_run(outcome)
             _PARSED[key] = (newest, outcome.result)  # type: ignore[assignment]
+            _keep(_PARSED[key][1], manifest_path(settings))
             gc.freeze()  # the project stays, and each build ends with a collection
             atexit.register(gc.unfreeze)  # what is frozen at the end counts as leaked
         return _PARSED[key][1]
+
+
+def _keep(manifest: "Manifest", path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f"{path.name}.{os.getpid()}")
+    manifest.write(str(scratch))  # type: ignore[no-untyped-call]
+    scratch.replace(path)
 
 
 def _invoke(

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from smug_platform.errors import WarehouseError
@@ -287,3 +289,18 @@ def test_the_manifest_is_parsed_again_only_when_the_project_changed(
     monkeypatch.setattr(dbt, "_newest", lambda: path.stat().st_mtime + 1)
     assert dbt.manifest_is_stale(settings)
     assert dbt.manifest_is_stale(replace(settings, home=settings.home / "elsewhere"))
+
+
+def test_whoever_reads_the_manifest_while_it_is_written_reads_all_of_it(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = dbt.prepare_manifest(built.settings), 0
+    with ThreadPoolExecutor(1) as writer:
+        for _ in range(3):
+            monkeypatch.setattr(dbt, "_PARSED", {})
+            written = writer.submit(dbt.build, built.settings, select=["stg_licenses"])
+            while not written.done():
+                assert orjson.loads(path.read_bytes())["nodes"]
+                read += 1
+            assert not written.result().failed
+    assert read > 3

@@ -22,10 +22,10 @@ from smug_platform.warehouse.builds import record
 from smug_platform.warehouse.connect import connect
 from smug_platform.warehouse.load import loaded
 from smug_platform.warehouse.models import Graph
-from tests.history import Shard, column
+from tests.history import Shard
 from tests.recorded import Recorded, RecordedStream
+from tests.unit.orchestration.conftest import COLUMNS
 
-COLUMNS = [column("id", "BIGINT UNSIGNED"), column("title", "VARCHAR")]
 SOURCE = Source(
     database="flickr",
     tables=(
@@ -34,21 +34,6 @@ SOURCE = Source(
     ),
 )
 NO_MODELS = Graph({}, (), (), {"source.smug.warehouse.photos": "photos"})
-
-
-@pytest.fixture
-def photos() -> Shard:
-    shard = Shard("shard_0", "photos", COLUMNS)
-    shard.snapshot()
-    shard.insert({"id": 1, "title": "a"})
-    return shard
-
-
-@pytest.fixture
-def stream(photos: Shard) -> Recorded:
-    recorded = Recorded()
-    recorded.put_deltas(photos.deltas)
-    return recorded
 
 
 @pytest.fixture

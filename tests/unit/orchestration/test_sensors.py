@@ -18,10 +18,9 @@ from smug_platform.raw.assets import DELTAS
 from smug_platform.settings import Drain, Settings, load_settings
 from smug_platform.sync import Platform, ingest
 from smug_platform.tables.flickr import FLICKR
-from tests.history import Shard, column
+from tests.history import Shard
 from tests.recorded import Recorded, RecordedStream
-
-COLUMNS = [column("id", "BIGINT UNSIGNED"), column("title", "VARCHAR")]
+from tests.unit.orchestration.conftest import COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -44,21 +43,6 @@ def settings(home: Path, tmp_path: Path) -> Settings:
     made = load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path)})
     (tmp_path / "dbt").symlink_to(home / "dbt")  # the parsed project, which no test changes
     return made
-
-
-@pytest.fixture
-def photos() -> Shard:
-    shard = Shard("shard_0", "photos", COLUMNS)
-    shard.snapshot()
-    shard.insert({"id": 1, "title": "a"})
-    return shard
-
-
-@pytest.fixture
-def stream(photos: Shard) -> Recorded:
-    recorded = Recorded()
-    recorded.put_deltas(photos.deltas)
-    return recorded
 
 
 @pytest.fixture
