@@ -31,7 +31,7 @@ select
   timestamp '2026-01-01' as taken_at, timestamp '2026-01-01' + interval (i) second as uploaded_at,
   timestamptz '2026-01-01 00:00:00+00' as updated_at, 'shard_' || ({step} * i % 2) as _shard,
   cast({position} + i as decimal(38,0)) as _position,
-  timestamptz '2026-01-01 00:00:00+00' as _committed_at, false as _deleted,
+  timestamptz '2026-01-01 00:00:00+00' as _committed_at, false as _is_deleted,
   cast(null as varchar) as _moved_to
 from range({count}) as r(i)
 """

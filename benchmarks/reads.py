@@ -34,9 +34,10 @@ from smug_platform.settings import load_settings
 KEY = 4_000_001
 QUESTIONS = {
     "count": "select count(*) from {0}",
-    "count of live": "select count(*) from {0} where not _deleted",
-    "grouped sum": "select visibility, sum(price) from {0} where not _deleted group by 1",
-    "filtered": "select max(title) from {0} where visibility = 1 and price < 500 and not _deleted",
+    "count of live": "select count(*) from {0} where not _is_deleted",
+    "grouped sum": "select visibility, sum(price) from {0} where not _is_deleted group by 1",
+    "filtered": "select max(title) from {0}"
+    " where visibility = 1 and price < 500 and not _is_deleted",
     "all columns": "select sum(hash(columns(*))) from {0}",
     "one row": f"select * from {{0}} where id = {KEY}",
 }
@@ -73,10 +74,13 @@ def pyiceberg(home: Path) -> Iterator[Ask]:
             return sum(batch.num_rows for batch in table.scan().to_arrow_batch_reader())
         if name == "count":
             return table.scan().count()
-        names = {"count of live": ("_deleted",), "grouped sum": ("visibility", "price", "_deleted")}
-        fields = names.get(name, ("title", "visibility", "price", "_deleted"))
+        names = {
+            "count of live": ("_is_deleted",),
+            "grouped sum": ("visibility", "price", "_is_deleted"),
+        }
+        fields = names.get(name, ("title", "visibility", "price", "_is_deleted"))
         found = table.scan(selected_fields=fields).to_arrow()
-        return found.filter(pc.invert(found["_deleted"])).num_rows
+        return found.filter(pc.invert(found["_is_deleted"])).num_rows
 
     yield ask
 

@@ -211,7 +211,7 @@ def _landed(catalog: Catalog) -> dict[tuple[str, str], list[_Deltas]]:
 def _lake_rows(table: Iceberg, load: Load | None) -> dict[str, _Rows]:
     """What a lake table holds of each shard. load: where its replica stands."""
     files = LakeFiles(table.io, table.schema(), table.current_snapshot())
-    rows = files.read(["_shard", "_position", "_deleted", "_committed_at"])
+    rows = files.read(["_shard", "_position", "_is_deleted", "_committed_at"])
     is_loaded = load is not None and load.snapshot_id == files.snapshot_id
     found = {}
     for shard in pc.unique(rows["_shard"]).to_pylist():
@@ -219,7 +219,7 @@ def _lake_rows(table: Iceberg, load: Load | None) -> dict[str, _Rows]:
         reached = Decimal(load.positions.get(shard, 0) if load else 0)
         new = mine.filter(pc.greater(mine["_position"], pa.scalar(reached, pa.decimal128(38, 0))))
         found[shard] = _Rows(
-            pc.sum(pc.invert(mine["_deleted"])).as_py() or 0,
+            pc.sum(pc.invert(mine["_is_deleted"])).as_py() or 0,
             Position.from_ordinal(int(pc.max(mine["_position"]).as_py())),
             None if is_loaded else pc.min(new["_committed_at"]).as_py(),
         )
@@ -240,7 +240,7 @@ def _replicas(settings: Settings, all_targets: Sequence[Target]) -> tuple[dict[s
             for name in {str(row[0]) for row in names} & {target.name for target in all_targets}:
                 rows = connection.execute(
                     f'select _shard, count(*) from warehouse."{name}"'
-                    " where not _deleted group by _shard"
+                    " where not _is_deleted group by _shard"
                 ).fetchall()
                 found[name] = _Replica(held.get(name), dict(rows))
     except SmugError as error:

@@ -78,11 +78,11 @@ class Changes:
     keys: str = "distinct"
 
     def decoded(self) -> pa.Table:
-        """The changes as typed rows with `_deleted`, in their order."""
+        """The changes as typed rows with `_is_deleted`, in their order."""
         with duckdb.connect() as connection:
             self._make(connection)
             values = self.shape.values().replace("$v", "v")
-            query = f"select {values}, op = 'd' as _deleted from changes order by n"
+            query = f"select {values}, op = 'd' as _is_deleted from changes order by n"
             return connection.sql(query).to_arrow_table()
 
     def deltas(self) -> pa.Table:

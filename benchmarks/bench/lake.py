@@ -26,7 +26,7 @@ FILE_ROWS = 1_000_000
 _START = Position(1, 1, 1000).ordinal
 _ROWS = """
     select {values}, {shard} as _shard, {position}::hugeint + k as _position,
-           timestamp '2026-01-01' as _committed_at, false as _deleted, null::varchar as _moved_to
+           timestamp '2026-01-01' as _committed_at, false as _is_deleted, null::varchar as _moved_to
     from range({start}, {end}) as r(k) order by k
 """
 

@@ -80,7 +80,7 @@ def _make_pyiceberg(home: Path, shape: Shape, rows: int) -> None:
 def _merge_pyiceberg(home: Path, shape: Shape, changes: pa.Table) -> float:
     """It can't delete: what is deleted is left out."""
     table = catalog_in(home).load_table(f"peer.{shape.name}")
-    kept = changes.filter(pa.compute.invert(changes["_deleted"])).drop_columns(["_deleted"])
+    kept = changes.filter(pa.compute.invert(changes["_is_deleted"])).drop_columns(["_is_deleted"])
     kept = kept.cast(table.schema().as_arrow())
     started = time.perf_counter()
     table.upsert(kept, join_cols=[shape.key])
@@ -102,8 +102,8 @@ def _merge_delta(home: Path, shape: Shape, changes: pa.Table) -> float:
     merger = DeltaTable(str(home / "delta")).merge(
         changes, f"t.{shape.key} = s.{shape.key}", source_alias="s", target_alias="t"
     )
-    merger = merger.when_matched_delete("s._deleted").when_matched_update(values)
-    merger.when_not_matched_insert(values, predicate="not s._deleted").execute()
+    merger = merger.when_matched_delete("s._is_deleted").when_matched_update(values)
+    merger.when_not_matched_insert(values, predicate="not s._is_deleted").execute()
     return time.perf_counter() - started
 
 
@@ -124,9 +124,9 @@ def _merge_duckdb(home: Path, shape: Shape, changes: pa.Table) -> float:
         started = time.perf_counter()
         connection.execute(
             f"""merge into peer t using changes s on t.{shape.key} = s.{shape.key}
-            when matched and s._deleted then delete
+            when matched and s._is_deleted then delete
             when matched then update set {", ".join(f"{name} = s.{name}" for name in names)}
-            when not matched and not s._deleted then
+            when not matched and not s._is_deleted then
               insert ({", ".join(names)}) values ({", ".join(f"s.{name}" for name in names)})"""
         )
         connection.execute("checkpoint")

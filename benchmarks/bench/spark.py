@@ -54,9 +54,9 @@ def merge_spark(home: Path, shape: Shape, changes: pa.Table) -> float:
     started = time.perf_counter()
     spark.sql(
         f"""merge into peer.lake.t t using changes s on t.{shape.key} = s.{shape.key}
-        when matched and s._deleted then delete
+        when matched and s._is_deleted then delete
         when matched then update set *
-        when not matched and not s._deleted then insert *"""
+        when not matched and not s._is_deleted then insert *"""
     )
     seconds = time.perf_counter() - started
     path.unlink()

@@ -177,10 +177,10 @@ def query(
 ) -> None:
     """Ask the lake in SQL: raw.deltas, lake.photos and so on are its tables.
 
-    Rows of lake tables that are marked _deleted are among the answers.
+    Rows of lake tables that are marked _is_deleted are among the answers.
 
     Examples:
-      smug query "select count(*) from lake.photos where not _deleted"
+      smug query "select count(*) from lake.photos where not _is_deleted"
 
       smug query "from lake.orders" --at 2026-01-31T12:00 --output orders.parquet
     """

@@ -158,7 +158,7 @@ def _floors(connection: duckdb.DuckDBPyConnection, floors: Mapping[str, int]) ->
 def _below(raised: Mapping[str, int]) -> str:
     """The SQL condition for rows that raised floors sink."""
     below = [f"(_shard = {quote(shard)} and _position < {p})" for shard, p in raised.items()]
-    alive = "(not _deleted or _moved_to is not null)"
+    alive = "(not _is_deleted or _moved_to is not null)"
     return f"{alive} and ({' or '.join(below) or 'false'})"
 
 
@@ -201,7 +201,7 @@ def _hold(connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step) -
     changed = _columns_changed(step)
     if not (step.raised or changed):
         return
-    _fetch(connection, files, "not _deleted" if changed else _below(step.raised))
+    _fetch(connection, files, "not _is_deleted" if changed else _below(step.raised))
     sunk = _below(step.raised)
     connection.execute(
         f"""insert into events by name
@@ -259,10 +259,10 @@ def _carry(
         f"""
         select {names}, {meta}, {FILE}, {ROW} from rows where not _carried
         union all by name
-        select h.* replace (coalesce(f.flag.deleted, h._deleted) as _deleted,
+        select h.* replace (coalesce(f.flag.deleted, h._is_deleted) as _is_deleted,
                             if(f.flag is null, h._moved_to, f.flag.moved_to) as _moved_to)
         from (select {_filled(step)}, {meta}, {FILE}, {ROW} from held) h
-        left join (select {FILE}, {ROW}, {{deleted: _deleted, moved_to: _moved_to}} as flag
+        left join (select {FILE}, {ROW}, {{deleted: _is_deleted, moved_to: _moved_to}} as flag
                    from rows where _carried) f
           on h.{FILE} = f.{FILE} and h.{ROW} = f.{ROW}
         order by {order}

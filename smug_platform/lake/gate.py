@@ -165,7 +165,7 @@ def _rows(
     deleted = pc.equal(rows["_op"], "d")
     row = pa.array(entries.row.astype(np.int64), mask=is_new)
     moved_to = pa.nulls(rows.num_rows, pa.string())
-    extra = {"_deleted": deleted, "_moved_to": moved_to, FILE: file, ROW: row}
+    extra = {"_is_deleted": deleted, "_moved_to": moved_to, FILE: file, ROW: row}
     for name, values in extra.items():
         rows = rows.append_column(name, values)
     return rows

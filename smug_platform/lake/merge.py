@@ -254,7 +254,7 @@ def _merge_batch(
         index.sync(files)
         rows, counts, state = apply(connection, files, index, step, events)
     added = quarantine(catalog, refused)
-    deleted = pc.sum(rows["_deleted"]).as_py() or 0
+    deleted = pc.sum(rows["_is_deleted"]).as_py() or 0
     summary = {
         KIND: "merge",
         SEQUENCE: str(batch.sequence),

@@ -101,7 +101,7 @@ def _resolved(
     """
     if not global_key:
         return connection.sql(
-            "select *, _op = 'd' as _deleted, null::varchar as _moved_to, false as _carried"
+            "select *, _op = 'd' as _is_deleted, null::varchar as _moved_to, false as _carried"
             " from passed"
         ).to_arrow_table()
     key = ", ".join(identifier(name) for name in target.table.key)
@@ -111,7 +111,7 @@ def _resolved(
         with candidates as (
           select {identity}, _committed_at, _op <> 'd' as _alive from passed
           union all
-          select {identity}, _committed_at, not _deleted or _moved_to is not null
+          select {identity}, _committed_at, not _is_deleted or _moved_to is not null
           from existing e semi join passed p using ({key})
           where not exists (from passed q where {_same(target)})
         ),
@@ -123,16 +123,16 @@ def _resolved(
           select e.*, e._shard <> w._winner as _lost, w._winner
           from existing e join winners w using ({key})
           where not exists (from passed q where {_same(target)})
-            and (not e._deleted or e._moved_to is not null)
+            and (not e._is_deleted or e._moved_to is not null)
         )
-        select * exclude (_winner), _op = 'd' or _winner <> _shard as _deleted,
+        select * exclude (_winner), _op = 'd' or _winner <> _shard as _is_deleted,
                if(_op <> 'd' and _winner <> _shard, _winner, null) as _moved_to, false as _carried
         from passed left join winners using ({key})
         union all by name
-        select {identity}, {FILE}, {ROW}, _lost as _deleted, if(_lost, _winner, null) as _moved_to,
-               true as _carried
+        select {identity}, {FILE}, {ROW}, _lost as _is_deleted,
+               if(_lost, _winner, null) as _moved_to, true as _carried
         from flagged
-        where _deleted is distinct from _lost
+        where _is_deleted is distinct from _lost
           or _moved_to is distinct from if(_lost, _winner, null)
         """
     ).to_arrow_table()
@@ -172,7 +172,7 @@ def keyless(
         f"""
         with held as (
           select _shard, split_part({ROW_ID}, '-', 1) as _hash, count(*) as had
-          from existing where not _deleted group by all
+          from existing where not _is_deleted group by all
         ),
         net as (
           select _shard, _hash, sum(_sign)::bigint as net, max(_position) as _position,
@@ -186,7 +186,7 @@ def keyless(
         numbered as (
           select *, unnest(range(least(had, has) + 1, greatest(had, has) + 1)) as ordinal from moved
         )
-        select v.*, n._shard, n._position, n._committed_at, n.net < 0 as _deleted,
+        select v.*, n._shard, n._position, n._committed_at, n.net < 0 as _is_deleted,
                null::varchar as _moved_to, n._hash || '-' || ordinal as {ROW_ID},
                false as _carried, e.{FILE}, e.{ROW}
         from numbered n left join existing e

@@ -1,7 +1,7 @@
 """Questions to the lake in SQL: DuckDB over views of its tables, all of one moment.
 
 `raw.deltas`, `lake.photos` and so on are what Iceberg has under these names, rows that are marked
-`_deleted` included. Nothing is copied, and nothing that a query does changes the lake.
+`_is_deleted` included. Nothing is copied, and nothing that a query does changes the lake.
 """
 
 import re

@@ -22,7 +22,7 @@ _META_TYPES: dict[str, IcebergType] = {
     "_shard": StringType(),
     "_position": DecimalType(38, 0),
     "_committed_at": TimestamptzType(),
-    "_deleted": BooleanType(),
+    "_is_deleted": BooleanType(),
     "_moved_to": StringType(),
     ROW_ID: StringType(),
 }
@@ -30,7 +30,7 @@ _META_DOCS = {
     "_shard": "the source shard of the row",
     "_position": "the source position of the row's last change, as one number",
     "_committed_at": "when the source committed that change",
-    "_deleted": "the row is not live: deleted, truncated, or moved to another shard",
+    "_is_deleted": "the row is not live: deleted, truncated, or moved to another shard",
     "_moved_to": "the shard that holds the live copy of this key",
     ROW_ID: "content hash and ordinal, for a table without a key",
 }

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from smug_platform.tables.table import Source, Table
 
-META = ("_shard", "_position", "_committed_at", "_deleted", "_moved_to")
-ROW_ID = "_row_id"  # tells the rows of a table without a key apart
+META = ("_shard", "_position", "_committed_at", "_is_deleted", "_moved_to")
+ROW_ID = "_content_id"  # tells the rows of a table without a key apart
 RESERVED = frozenset(
     {
         *META, ROW_ID, "_file", "_row", "_i", "_op", "_sign", "_same", "_r", "_unknown", "_reason",

@@ -64,14 +64,14 @@ def waiting(catalog: Catalog, deltas: Iceberg, target: Target) -> int:
 
 
 def _look(table: Iceberg, target: Target) -> Keys:
-    names = [*target.identity, "_deleted"]
+    names = [*target.identity, "_is_deleted"]
     rows = LakeFiles(table.io, table.schema(), table.current_snapshot()).read(names)
     everywhere = target.table.key_scope == "global" and not target.history
     with duckdb.connect() as connection:
         connection.register("lake", rows)
         copies, one = _twice(connection, target.identity, "true")
         live, other = (
-            _twice(connection, target.table.key, "not _deleted") if everywhere else (0, "")
+            _twice(connection, target.table.key, "not _is_deleted") if everywhere else (0, "")
         )
     return Keys(rows.num_rows, copies, live, one or other)
 

@@ -26,8 +26,8 @@ from smug_platform.tables.table import Table
 SIDES = ("source", "lake", "warehouse")
 MAX_SHOWN = 20
 # A copy that another shard's copy has taken the place of is still a row of its own shard.
-_HELD = "(not _deleted or _moved_to is not null)"
-_META = ("_shard", "_position", "_deleted", "_moved_to")
+_HELD = "(not _is_deleted or _moved_to is not null)"
+_META = ("_shard", "_position", "_is_deleted", "_moved_to")
 
 Connection = duckdb.DuckDBPyConnection
 

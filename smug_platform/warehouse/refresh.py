@@ -63,11 +63,11 @@ def twice(target: Target, change: Feed) -> str:
     if target.table.key_scope != "global" or target.history:
         return copies
     key = ", ".join(quoted(name) for name in target.table.key)
-    live = f"select {key} from {_FEED} where not _deleted"
+    live = f"select {key} from {_FEED} where not _is_deleted"
     if not change.full:
         live += (
             f"\n  union all select {key} from {replica(target.name)}"
-            f"\n  where not _deleted and ({key}) in (select ({key}) from {_FEED})"
+            f"\n  where not _is_deleted and ({key}) in (select ({key}) from {_FEED})"
             f" and ({identity}) not in (select ({identity}) from {_FEED})"
         )
     return f"({copies})\nunion all\n({_group(key, live)})\nlimit 1"

@@ -103,7 +103,7 @@ class Copy:
     rows: list[Row]
 
     def live(self, shard: str) -> list[Row]:
-        return [row for row in self.rows if row["_shard"] == shard and not row["_deleted"]]
+        return [row for row in self.rows if row["_shard"] == shard and not row["_is_deleted"]]
 
 
 EMPTY = Copy({}, {}, [])

@@ -66,7 +66,7 @@ def test_C10_an_instant_is_what_the_servers_zone_makes_of_it(corpus: Corpus) -> 
 
 
 def test_F01_the_old_keys_are_kept_as_deleted(corpus: Corpus) -> None:
-    gone = {row["id"] for row in corpus.table("f01").lake.rows if row["_deleted"]}
+    gone = {row["id"] for row in corpus.table("f01").lake.rows if row["_is_deleted"]}
     assert gone == {2, 3, 4}
 
 

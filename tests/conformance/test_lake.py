@@ -32,7 +32,7 @@ from tests.history import Shard, column
 from tests.recorded import Recorded
 
 PHOTOS = Target(Record(name="photos", domain="photos", owner="team:photos"))
-LIVE = EqualTo("_deleted", False)  # type: ignore[arg-type]
+LIVE = EqualTo("_is_deleted", False)  # type: ignore[arg-type]
 COLUMNS = [
     column("id", "BIGINT UNSIGNED"),
     column("v", "VARCHAR"),
@@ -427,5 +427,5 @@ def test_N12_time_travel_to_a_source_position(way: Way) -> None:
     for snapshot_id, rows in oracle.items():
         assert way.live(snapshot_id) == rows
         with query.open_lake(way.settings, at=str(snapshot_id)) as lake:
-            found = lake.ask("select id, v from lake.photos where not _deleted").fetchall()
+            found = lake.ask("select id, v from lake.photos where not _is_deleted").fetchall()
         assert {int(id_): v for id_, v in found} == rows

@@ -54,7 +54,7 @@ album_photos: album_id u64, photo_id u64, sort_order int, added_at datetime
 favorites: account_id u64, photo_id u64, created_at datetime
 comments: id u64, photo_id u64, account_id u64, body text, is_spam int, created_at datetime,
   edited_at datetime
-photo_views: photo_id u64, viewer_country text, referrer text, viewed_on date, _row_id text
+photo_views: photo_id u64, viewer_country text, referrer text, viewed_on date, _content_id text
 subscriptions: id u64, account_id u64, plan text, status text, price price, currency text,
   started_at datetime, cancelled_at datetime
 orders: id u64, account_id u64, status text, total total, tax_rate rate, currency text,
@@ -70,7 +70,7 @@ LAKE_COLUMNS: dict[str, pa.DataType] = {
     "_shard": TEXT,
     "_position": pa.decimal128(38, 0),
     "_committed_at": INSTANT,
-    "_deleted": pa.bool_(),
+    "_is_deleted": pa.bool_(),
     "_moved_to": TEXT,
 }
 
@@ -98,7 +98,7 @@ class Lake:
             "_shard": shard,
             "_position": Decimal(10**34 + self.clock),
             "_committed_at": T0 + timedelta(seconds=seconds),
-            "_deleted": False,
+            "_is_deleted": False,
         }
         whole = defaults | meta | row
         identity = tuple(whole[name] for name in self.key(table))
@@ -107,7 +107,7 @@ class Lake:
 
     def key(self, table: str) -> tuple[str, ...]:
         name = table.removesuffix("_history")
-        key = FLICKR.table(name).key or ("_row_id",)
+        key = FLICKR.table(name).key or ("_content_id",)
         return ("_shard", *key, *(("_position",) if table != name else ()))
 
     def load_into(self, settings: Settings, *, full: bool = False) -> list[str]:
@@ -165,15 +165,15 @@ def photo(id_: int, owner: int, size: int, **more: Any) -> dict[str, Any]:
 
 def members(lake: Lake) -> None:
     for shard in ("shard_0", "shard_1"):
-        copy = {"_deleted": True, "_moved_to": "shard_0"} if shard == "shard_1" else {}
+        copy = {"_is_deleted": True, "_moved_to": "shard_0"} if shard == "shard_1" else {}
         lake.put("licenses", shard, id=0, code="ALL", name="Reserved", allows_sale=0, **copy)
         lake.put("licenses", shard, id=1, code="CC-BY", name="Attribution", allows_sale=1, **copy)
     ada = account(1, plan="pro", flags="verified,staff", storage_bytes=Decimal(3000))
     lake.put("accounts", **ada)
     lake.put("accounts", "shard_1", **account(2, storage_bytes=Decimal(500), city="Köln"))
-    lake.put("accounts", **account(BIG), _deleted=True, _moved_to="shard_1")
+    lake.put("accounts", **account(BIG), _is_deleted=True, _moved_to="shard_1")
     lake.put("accounts", "shard_1", **account(BIG))
-    lake.put("accounts", **account(4), _deleted=True)
+    lake.put("accounts", **account(4), _is_deleted=True)
     history = "accounts_history"
     lake.put(history, at=10, **account(1))
     lake.put(history, at=11, **account(1, storage_bytes=Decimal(3000)))
@@ -182,9 +182,9 @@ def members(lake: Lake) -> None:
     lake.put(history, "shard_1", at=10, **account(2, city="Köln"))
     lake.put(history, at=10, **account(BIG))
     lake.put(history, "shard_1", at=30, **account(BIG))
-    lake.put(history, at=31, **account(BIG), _deleted=True)
+    lake.put(history, at=31, **account(BIG), _is_deleted=True)
     lake.put(history, at=10, **account(4))
-    lake.put(history, at=40, **account(4), _deleted=True)
+    lake.put(history, at=40, **account(4), _is_deleted=True)
 
 
 def photos(lake: Lake) -> None:
@@ -195,7 +195,7 @@ def photos(lake: Lake) -> None:
     lake.put("photos", **photo(11, 1, 2000, **video))
     square = {"width": 100, "height": 100, "latitude": Decimal("1.5"), "longitude": Decimal("-2")}
     lake.put("photos", "shard_1", **photo(12, 2, 500, **square))
-    lake.put("photos", **photo(13, 1, 9999), _deleted=True)
+    lake.put("photos", **photo(13, 1, 9999), _is_deleted=True)
     made = day("2026-01-05")
     lake.put("albums", id=Decimal(1), account_id=Decimal(1), title="x", created_at=made)
     for number in (10, 11):
@@ -210,7 +210,7 @@ def engagement(lake: Lake) -> None:
         (1, 12, "2026-01-07", True),
     ):
         row = {"account_id": Decimal(who), "photo_id": Decimal(what), "created_at": day(when)}
-        lake.put("favorites", **row, _deleted=gone)
+        lake.put("favorites", **row, _is_deleted=gone)
     for number, spam in ((1, 0), (2, 1)):
         row = {"id": Decimal(number), "photo_id": Decimal(10), "account_id": Decimal(2)}
         lake.put("comments", **row, body="", is_spam=spam, created_at=day("2026-01-06"))
@@ -221,7 +221,7 @@ def engagement(lake: Lake) -> None:
         ("d", 11, False),
     ):
         view = {"photo_id": Decimal(what), "viewed_on": date(2026, 1, 6), "referrer": None}
-        lake.put("photo_views", **view, _row_id=number, _deleted=gone)
+        lake.put("photo_views", **view, _content_id=number, _is_deleted=gone)
 
 
 def order(id_: int, owner: int, total: str, **more: Any) -> dict[str, Any]:
@@ -291,6 +291,6 @@ def later_changes(lake: Lake) -> None:
         body="",
         is_spam=0,
         created_at=day("2026-01-06"),
-        _deleted=True,
+        _is_deleted=True,
     )
     lake.put("orders", "shard_1", **CENTS | {"status": "refunded"})

@@ -20,9 +20,9 @@ profile: smug
 models: {+materialized: table}
 """
 _MODELS = {
-    "live": "select id, title, m from iceberg.lake.photos where not _deleted",
+    "live": "select id, title, m from iceberg.lake.photos where not _is_deleted",
     "picked": "select * from {{ ref('live') }} where m = 2::bigint ** 40",
-    "tags": "select name, count(*) as uses from iceberg.lake.tags where not _deleted group by 1",
+    "tags": "select name, count(*) as uses from iceberg.lake.tags where not _is_deleted group by 1",
     "deltas": "select table_name, op from iceberg.raw.deltas",
 }
 

@@ -382,7 +382,7 @@ def test_a_row_changed_by_hand_in_the_warehouse_is_found(way: Way) -> None:
         connection.execute(
             "update warehouse.orders set total = total + 0.01"
             " where _shard = 'shard_0' and id = (select min(id) from warehouse.orders"
-            " where _shard = 'shard_0' and not _deleted)"
+            " where _shard = 'shard_0' and not _is_deleted)"
         )
         connection.execute("delete from warehouse.album_photos where _shard = 'shard_1'")
     compared = reconcile(way.settings, FLICKR, tables=["orders", "album_photos"])
@@ -399,7 +399,7 @@ def test_a_row_changed_by_hand_in_the_warehouse_is_found(way: Way) -> None:
 
 def test_a_row_changed_by_hand_in_the_lake_is_found(way: Way) -> None:
     table = way.platform.lakehouse.catalog.load_table("lake.albums")
-    rows = table.scan(row_filter="_shard = 'shard_0' and _deleted = false").to_arrow()
+    rows = table.scan(row_filter="_shard = 'shard_0' and _is_deleted = false").to_arrow()
     bad = rows.slice(0, 1)
     id_ = bad["id"][0].as_py()
     wrong = pa.array(["by hand"], bad.schema.field("title").type)

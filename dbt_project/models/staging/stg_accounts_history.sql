@@ -18,7 +18,7 @@ renamed as (
         city,
         plan,
         flags,
-        _deleted as is_deleted,
+        _is_deleted as is_deleted,
 
         -- measures
         storage_bytes,

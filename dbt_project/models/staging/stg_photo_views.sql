@@ -8,7 +8,7 @@ renamed as (
 
     select
         -- ids
-        _row_id as photo_view_id,
+        _content_id as photo_view_id,
         photo_id,
         _shard as source_shard,
 

@@ -17,7 +17,7 @@ renamed as (
         plan,
         status,
         currency,
-        _deleted as is_deleted,
+        _is_deleted as is_deleted,
 
         -- measures
         price,

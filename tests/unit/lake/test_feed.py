@@ -43,7 +43,7 @@ def source(tmp_path: Path) -> Source:
 
 def changed(found: Feed | None) -> list[tuple[Any, ...]]:
     assert found is not None
-    return sorted((int(r["id"]), r["title"], r["_deleted"]) for r in found.rows.to_pylist())
+    return sorted((int(r["id"]), r["title"], r["_is_deleted"]) for r in found.rows.to_pylist())
 
 
 def test_first_feed_is_the_whole_table(source: Source) -> None:

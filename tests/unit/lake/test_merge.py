@@ -50,7 +50,7 @@ def rows(catalog: Catalog, target: Target) -> list[dict[str, Any]]:
 
 
 def live(found: list[dict[str, Any]], names: list[str]) -> list[tuple[Any, ...]]:
-    return sorted(tuple(row[n] for n in names) for row in found if not row["_deleted"])
+    return sorted(tuple(row[n] for n in names) for row in found if not row["_is_deleted"])
 
 
 def test_insert_update_delete(catalog: Catalog) -> None:
@@ -119,7 +119,7 @@ def test_row_moved_between_shards_is_live_once(catalog: Catalog) -> None:
     merge(catalog, Target(PHOTOS))
     found = rows(catalog, Target(PHOTOS))
     assert live(found, ["id", "_shard"]) == [(0, "shard_1"), (1, "shard_1")]
-    assert [row["_moved_to"] for row in found if row["_deleted"]] == ["shard_1"]
+    assert [row["_moved_to"] for row in found if row["_is_deleted"]] == ["shard_1"]
     landed = len(b.deltas)
     b.delete({"id": 1})  # the move is taken back: the first shard's row is the live one again
     land(catalog, b.deltas[landed:])

@@ -176,12 +176,12 @@ def test_keyed(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
         held = [
             row
             for row in found
-            if row["_shard"] == shard.name and (not row["_deleted"] or row["_moved_to"])
+            if row["_shard"] == shard.name and (not row["_is_deleted"] or row["_moved_to"])
         ]
         assert expected(shard, names) == sorted(
             (tuple(row.get(n, row.get("m")) for n in names) for row in held), key=repr
         )
-    live = sorted((int(row["id"]), row["_shard"]) for row in found if not row["_deleted"])
+    live = sorted((int(row["id"]), row["_shard"]) for row in found if not row["_is_deleted"])
     assert live == winners(history)
 
 
@@ -192,7 +192,7 @@ def test_keyless(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     found = merged(tmp_path_factory.mktemp("lake"), history, Target(VIEWS))
     for shard in history.shards:
         names = [spec["name"] for spec in shard.columns]
-        held = [row for row in found if row["_shard"] == shard.name and not row["_deleted"]]
+        held = [row for row in found if row["_shard"] == shard.name and not row["_is_deleted"]]
         assert expected(shard, names) == sorted(
             (tuple(row.get(n, row.get("m")) for n in names) for row in held), key=repr
         )
@@ -214,7 +214,7 @@ def test_history_keeps_each_change_once(
                 where = delta["binlog_offset"], delta["row_number"]
                 changes.add((shard.name, image["id"], *where, delta["op"] == "d"))
     got = [
-        (row["_shard"], int(row["id"]), *place(int(row["_position"])), row["_deleted"])
+        (row["_shard"], int(row["id"]), *place(int(row["_position"])), row["_is_deleted"])
         for row in found
     ]
     assert sorted(got) == sorted(changes)

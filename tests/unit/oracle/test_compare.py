@@ -158,7 +158,7 @@ def test_floats_are_compared_as_numbers(connection: duckdb.DuckDBPyConnection) -
     cut = Slice(KEYED, "s", columns, 10, {})
     connection.execute(
         "create table t as select 1 as id, 0.1::float as rating, 's' as _shard,"
-        " 5::decimal(38,0) as _position, false as _deleted, null::varchar as _moved_to"
+        " 5::decimal(38,0) as _position, false as _is_deleted, null::varchar as _moved_to"
     )
     text = repr(0.10000000149011612)
     (row,) = connection.execute("select md5('1:1')").fetchall()
@@ -176,7 +176,7 @@ def test_rows_of_a_table_without_a_key_are_counted(connection: duckdb.DuckDBPyCo
     connection.execute(
         "create table t as select unnest(['a', 'a', 'b', 'gone', 'new']) as v, 's' as _shard,"
         " unnest([1, 1, 1, 1, 11])::decimal(38,0) as _position,"
-        " unnest([false, false, false, true, false]) as _deleted, null::varchar as _moved_to"
+        " unnest([false, false, false, true, false]) as _is_deleted, null::varchar as _moved_to"
     )
     query = replica_query(cut, "t", types_of(connection, "t"))
     connection.execute(f"create or replace temp table lake as {query}")
@@ -209,7 +209,7 @@ def test_what_differs_is_shown_with_its_values(connection: duckdb.DuckDBPyConnec
     cut = Slice(KEYED, "s", columns, 10, {})
     connection.execute(
         "create schema warehouse; create table warehouse.photos as select 1 as id, '' as title,"
-        " 's' as _shard, 5::decimal(38,0) as _position, false as _deleted,"
+        " 's' as _shard, 5::decimal(38,0) as _position, false as _is_deleted,"
         " null::varchar as _moved_to"
     )
     same: list[tuple[str, str | None, int | None]] = [("1:1", "x", None), ("1:2", "y", None)]

@@ -26,7 +26,7 @@ SCHEMA = pa.schema(
         ("_shard", pa.string()),
         ("_position", pa.decimal128(38, 0)),
         ("_committed_at", pa.timestamp("us", "UTC")),
-        ("_deleted", pa.bool_()),
+        ("_is_deleted", pa.bool_()),
         ("_moved_to", pa.string()),
     ]
 )
@@ -43,7 +43,7 @@ def row(
         "_shard": shard,
         "_position": Decimal(10**34 + position),
         "_committed_at": NOON + timedelta(seconds=position),
-        "_deleted": False,
+        "_is_deleted": False,
         "_moved_to": None,
     } | more
 
@@ -69,7 +69,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def content(connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
     return connection.execute(
-        "select _shard, id, title, bytes, _position, _deleted from warehouse.photos order by all"
+        "select _shard, id, title, bytes, _position, _is_deleted from warehouse.photos order by all"
     ).fetchall()
 
 
@@ -96,7 +96,8 @@ def test_an_empty_first_load_makes_an_empty_replica(connection: duckdb.DuckDBPyC
 
 def test_changes_replace_rows_by_identity(connection: duckdb.DuckDBPyConnection) -> None:
     load(connection, feed([row(1, "a", 1), row(1, "other shard", 1, "shard_1")], 100, full=True))
-    done = load(connection, feed([row(1, "b", 2), row(2, "new", 3, _deleted=True)], 101, since=100))
+    changes = [row(1, "b", 2), row(2, "new", 3, _is_deleted=True)]
+    done = load(connection, feed(changes, 101, since=100))
     assert (done.rows, done.replaced, done.total) == (2, 1, 3)
     assert [(r[0], r[1], r[2], r[5]) for r in content(connection)] == [
         ("shard_0", 1, "b", False),
@@ -248,7 +249,7 @@ def test_any_split_of_the_changes_gives_the_same_replica(
     changes: list[Any], data: st.DataObject
 ) -> None:
     rows = [
-        row(id_, title, position, shard, _deleted=deleted)
+        row(id_, title, position, shard, _is_deleted=deleted)
         for position, (shard, id_, title, deleted) in enumerate(changes, start=1)
     ]
     cuts = sorted(data.draw(st.sets(st.integers(0, len(rows)), max_size=6)) | {0, len(rows)})

@@ -27,7 +27,7 @@ def connection() -> duckdb.DuckDBPyConnection:
 
 def live(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str]]:
     return connection.execute(
-        "select id::bigint, title, _shard from warehouse.photos where not _deleted order by id"
+        "select id::bigint, title, _shard from warehouse.photos where not _is_deleted order by id"
     ).fetchall()
 
 
