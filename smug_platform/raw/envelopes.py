@@ -1,56 +1,51 @@
 """Envelopes of the stream, taken apart into the columns of `raw.deltas`.
 
 An envelope is JSON of three lines: head, key, value (see `capture.change`). It is cut at them, all
-envelopes at once, and its value's JSON stays the text that Debezium wrote. What can't be read is
-set aside with its bytes, and stops nothing.
+envelopes at once, and its value's JSON stays the text that Debezium wrote: of that only what
+follows the row images is read here. What can't be read is set aside with its bytes, and stops
+nothing.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smug_platform.duck import in_memory
 from smug_platform.raw import deltas as raw
+from smug_platform.raw.alike import NONE, Reader, Texts, Values
+from smug_platform.raw.lines import abouts, lines
 from smug_platform.raw.quarantine import Refused
-from smug_platform.raw.views import NOWHERE, Array, content, find, in_pieces, next_mark, slices
+from smug_platform.raw.views import Array, content, in_pieces, slices
 from smug_platform.stream.reader import Record
 
 _SHARD = "_shard"  # the table name of a schema change that concerns no one table
-_LINES = ((b"{", ","), (b'"key":', ","), (b'"value":', "}"))  # how each line begins and ends
-_SOURCE = b'},"sourc'  # the end of the row images, from where on all is about the change
-_SKIPPED = (0, len(_LINES[1][0]), len(_LINES[2][0]))  # of a line's start, what is no part of it
+_DDL = "ddl"
+_OPS = pa.array([_DDL, *map(chr, range(1, 128))], raw.ARROW.field("op").type)  # by letter's number
+_FILE = re.compile(r"\.(\d{1,18})$")
+_INT, _LONG, _MILLIS = 9, 18, 15  # digits of numbers at most
+_HEAD = {"number": ("number", _INT)}
+_ABOUT = {
+    "op": ("op", 1),
+    "binlog_offset": ("source.pos", _LONG),
+    "row_number": ("source.row", _INT),
+    "committed_at": ("source.ts_us", _LONG),
+    "captured_at": ("ts_ms", _MILLIS),
+}
 
-_DECODE = """
-select if(split_part(h.topic, '.', 3) = '', null, split_part(h.topic, '.', 3)) as table_name,
-       split_part(h.topic, '.', 1) as shard,
-       coalesce(v.op, 'ddl') as op,
-       h.epoch,
-       try_cast(regexp_extract(v.source.file, '\\.(\\d+)$', 1) as bigint) as binlog_file,
-       v.source.pos as binlog_offset,
-       if(v.op = 'r', coalesce(h.number, 0), v.source."row") as row_number,
-       nullif(key, 'null') as key,
-       payload,
-       make_timestamp(v.source.ts_us) as committed_at,
-       make_timestamp(v.ts_ms * 1000) as captured_at,
-       stream_shard,
-       sequence_number,
-       v is null or h.topic is null or h.epoch is null or not json_valid(key)
-       or binlog_file is null or binlog_offset is null
-       or (v.op is not null and (row_number is null or table_name is null))
-       or (v.op is null and (v.ddl is null or v.tableChanges is null
-           or len(list_filter(v.tableChanges, lambda change: change.id is null)) > 0)) as bad
-from (select *, try(from_json(if(is_tail, '{' || about, about),
-        '{"op":"VARCHAR","ts_ms":"BIGINT","source":{
-        "file":"VARCHAR","pos":"BIGINT","row":"INTEGER","ts_us":"BIGINT"},
-        "ddl":"VARCHAR","tableChanges":[{"id":"VARCHAR"}]}')) as v,
-      try(from_json(head || '}', '{"epoch":"INTEGER","number":"BIGINT","topic":"VARCHAR"}')) as h
-      from envelopes)
-"""
+
+class _Readers:
+    """What reads the three parts of a batch's envelopes that are read."""
+
+    def __init__(self) -> None:
+        self.head = Reader(_head, _HEAD, frozenset({"topic"}))
+        self.key = Reader(_key, {})
+        self.about = Reader(_about, _ABOUT, frozenset({"source.file"}))
 
 
 def decode(records: Sequence[Record]) -> tuple[pa.Table, list[Refused]]:
@@ -58,59 +53,148 @@ def decode(records: Sequence[Record]) -> tuple[pa.Table, list[Refused]]:
 
     A schema change that concerns several tables becomes one delta a table.
     """
-    pieces = in_pieces(partial(_cut, records), len(records))
-    cut = pa.concat_tables([table for table, _ in pieces])
-    torn = [number for _, numbers in pieces for number in numbers]
-    with in_memory() as connection:
-        connection.register("envelopes", cut)
-        found = connection.sql(_DECODE).to_arrow_table()
-    bad = found["bad"].to_numpy()
-    numbers = sorted([*torn, *cut["number"].to_numpy()[bad].tolist()])
-    refused = [_refused(records[number]) for number in numbers]
-    is_ddl = pc.equal(found["op"], "ddl").to_numpy()
-    changes = _schema_changes(_those(found, is_ddl & ~bad))
-    return pa.concat_tables([changes, _typed(_those(found, ~is_ddl & ~bad))]), refused
+    pieces = in_pieces(partial(_decode, _Readers(), records), len(records))
+    found = pa.concat_tables([table for table, _ in pieces])
+    refused = [_refused(records[number]) for _, numbers in pieces for number in numbers]
+    is_ddl = pc.equal(found["op"], _DDL).to_numpy()
+    if is_ddl.any():
+        changes = _schema_changes(found.filter(pa.array(is_ddl)))
+        found = pa.concat_tables([changes, found.filter(pa.array(~is_ddl))])
+    landed_at = pa.repeat(pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC")), found.num_rows)
+    return found.append_column("landed_at", landed_at).select(raw.ARROW.names), refused
 
 
-def _cut(records: Sequence[Record], begin: int, end: int) -> tuple[pa.Table, list[int]]:
-    """The texts of head, key and payload of some records, `about`, which is the part of the payload
-    that says what the change is, and the numbers of the records that are not made so.
-    """
+def _decode(
+    readers: _Readers, records: Sequence[Record], begin: int, end: int
+) -> tuple[pa.Table, list[int]]:
+    """Rows of some records, and the numbers of those that are no envelopes."""
     records = records[begin:end]
     data = pa.array([record.data for record in records], pa.binary())
     text, bounds = content(data)
-    newlines = np.append(find(text, b"\n"), [len(text)] * 2)
-    first = np.searchsorted(newlines, bounds[:-1])
-    starts = np.stack([bounds[:-1], newlines[first] + 1, newlines[first + 1] + 1], axis=1)
-    ends = np.stack([newlines[first], newlines[first + 1], bounds[1:]], axis=1)
-    fits = _are_text(data) & (ends <= bounds[1:, None]).all(axis=1)
-    fits &= (ends - starts > [len(start) for start, _ in _LINES]).all(axis=1)
-    for number, (start, last) in enumerate(_LINES):
-        fits[fits] &= text[ends[fits, number] - 1] == ord(last)
-        for at, byte in enumerate(start):
-            fits[fits] &= text[starts[fits, number] + at] == byte
-    starts, ends = starts[fits] + _SKIPPED, ends[fits] - 1
-    source = next_mark(
-        text, np.append(find(text, b"}"), NOWHERE), starts[:, 2], ends[:, 2], _SOURCE
+    starts, ends, is_made_so = lines(text, bounds.astype(np.int64))
+    fits = np.flatnonzero(is_made_so & _are_text(data))
+    starts, ends = starts[fits], ends[fits]
+    head = readers.head.read(text, starts[:, 0], ends[:, 0])
+    key = readers.key.read(text, starts[:, 1], ends[:, 1])
+    about = readers.about.read(text, abouts(text, starts[:, 2], ends[:, 2]), ends[:, 2])
+    rows = _row_numbers(head, about)
+    is_read = (head.which >= 0) & (key.which >= 0) & (about.which >= 0)
+    op = about.numbers["op"]
+    is_read &= (op == 0) | (
+        _each(head, lambda topic: topic["table_name"] is not None) & (rows != NONE)
     )
-    is_tail = source < ends[:, 2]
-    chosen = [int(number) for number in np.flatnonzero(fits)]
-    columns = {
-        "head": slices(data, starts[:, 0], ends[:, 0]),
-        "key": slices(data, starts[:, 1], ends[:, 1]),
-        "payload": slices(data, starts[:, 2], ends[:, 2]),
-        "about": slices(data, np.where(is_tail, source + 2, starts[:, 2]), ends[:, 2]),
-        "is_tail": is_tail,
-        "number": np.flatnonzero(fits) + begin,
-        "stream_shard": [records[number].stream_shard for number in chosen],
-        "sequence_number": [records[number].sequence_number for number in chosen],
+    good = np.flatnonzero(is_read)
+    keys = slices(data, starts[good, 1], ends[good, 1])
+    columns: dict[str, Any] = {
+        **{name: _said(head, name, good) for name in ("table_name", "shard", "epoch")},
+        "op": _OPS.take(pa.array(op[good])),
+        "binlog_file": _said(about, "binlog_file", good),
+        "binlog_offset": about.numbers["binlog_offset"][good],
+        "row_number": _nullable(rows[good]),
+        "key": pc.if_else(pc.equal(keys, "null"), pa.scalar(None, pa.string()), keys),
+        "payload": slices(data, starts[good, 2], ends[good, 2]),
+        "committed_at": _nullable(about.numbers["committed_at"][good]),
+        "captured_at": _nullable(about.numbers["captured_at"][good], 1000),
+        "stream_shard": [records[number].stream_shard for number in fits[good].tolist()],
+        "sequence_number": [records[number].sequence_number for number in fits[good].tolist()],
     }
-    return pa.table(columns), [int(number) + begin for number in np.flatnonzero(~fits)]
+    is_refused = np.ones(len(records), dtype=bool)
+    is_refused[fits[good]] = False
+    schema = pa.schema([raw.ARROW.field(name) for name in columns])
+    return pa.table(columns).cast(schema), (np.flatnonzero(is_refused) + begin).tolist()
 
 
-def _those(table: pa.Table, chosen: Array) -> pa.Table:
-    """The chosen rows; all of them, which is nearly always so, without a copy."""
-    return table if chosen.all() else table.filter(pa.array(chosen))
+def _row_numbers(head: Texts, about: Texts) -> Array:
+    """The number of each change within its event; of a row of a snapshot, that of the head."""
+    of_snapshot = np.maximum(head.numbers["number"], 0)
+    found: Array = np.where(
+        about.numbers["op"] == ord("r"), of_snapshot, about.numbers["row_number"]
+    )
+    return found
+
+
+def _each(texts: Texts, test: Callable[[Values], bool]) -> Array:
+    """Which texts are like an example that passes the test."""
+    passed: Array = np.array([*map(test, texts.examples), False])[texts.which]
+    return passed
+
+
+def _said(texts: Texts, name: str, chosen: Array) -> pa.Array:
+    """What the examples say under a name, for the chosen texts."""
+    kind = raw.ARROW.field(name).type
+    return pa.array([example[name] for example in texts.examples], kind).take(
+        pa.array(texts.which[chosen])
+    )
+
+
+def _nullable(numbers: Array, factor: int = 1) -> pa.Array:
+    return pa.array(numbers * factor, mask=numbers == NONE)
+
+
+def _head(text: bytes) -> Values | None:
+    """What the first line says."""
+    found = _object(b"{" + text + b"}")
+    epoch, topic = _number(found.get("epoch"), _INT), found.get("topic")
+    if epoch is None or not isinstance(topic, str):
+        return None
+    shard, _, table = (*topic.split(".", 2), "", "")[:3]
+    number = _number(found.get("number"), _INT)
+    return {"epoch": epoch, "shard": shard, "table_name": table or None, "number": number}
+
+
+def _key(text: bytes) -> Values | None:
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return None
+    return {}
+
+
+def _about(text: bytes) -> Values | None:
+    """What a payload says beside the row images: which change it is, and its place in the binlog;
+    None when it does not say that.
+    """
+    found = _object(b"{" + text)
+    op, source = found.get("op"), found.get("source")
+    if not isinstance(source, dict):
+        return None
+    file, offset = _FILE.search(str(source.get("file"))), _number(source.get("pos"), _LONG)
+    letter = ord(op) if isinstance(op, str) and len(op) == 1 and op.isascii() else 0
+    if file is None or offset is None or not (letter or _is_ddl(found)):
+        return None
+    return {
+        "op": letter,
+        "binlog_file": int(file[1]),
+        "binlog_offset": offset,
+        "row_number": _number(source.get("row"), _INT),
+        "committed_at": _number(source.get("ts_us"), _LONG),
+        "captured_at": _number(found.get("ts_ms"), _MILLIS),
+    }
+
+
+def _is_ddl(found: Mapping[str, Any]) -> bool:
+    """Whether it is a schema change that names each table that it concerns."""
+    changes = found.get("tableChanges")
+    return (
+        found.get("op") is None
+        and isinstance(found.get("ddl"), str)
+        and isinstance(changes, list)
+        and all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in changes)
+    )
+
+
+def _object(text: bytes) -> Mapping[str, Any]:
+    """What a text of JSON holds; nothing when it is none, or no object."""
+    try:
+        found = orjson.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _number(value: Any, digits: int) -> int | None:
+    """A whole number from 0 on of so many digits at most; None for all else."""
+    return value if type(value) is int and 0 <= value < 10**digits else None
 
 
 def _are_text(data: pa.Array) -> Array:
@@ -151,9 +235,4 @@ def _schema_changes(found: pa.Table) -> pa.Table:
         for name in names or [_SHARD]:
             place = (row["shard"], row["epoch"], row["binlog_file"], row["binlog_offset"])
             rows[(*place, name, event["ddl"])] = row | {"table_name": name}
-    return _typed(pa.Table.from_pylist(list(rows.values()), schema=found.schema))
-
-
-def _typed(found: pa.Table) -> pa.Table:
-    landed_at = pa.repeat(pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC")), found.num_rows)
-    return found.append_column("landed_at", landed_at).select(raw.ARROW.names).cast(raw.ARROW)
+    return pa.Table.from_pylist(list(rows.values()), schema=found.schema)

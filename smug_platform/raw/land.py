@@ -7,11 +7,11 @@ through every lane of the stream.
 """
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +21,6 @@ from pyiceberg.table import Table as IcebergTable
 
 from smug_platform import iceberg
 from smug_platform.capture.position import Position
-from smug_platform.duck import in_memory
 from smug_platform.errors import StreamError
 from smug_platform.iceberg import Table
 from smug_platform.raw import deltas as raw
@@ -29,11 +28,7 @@ from smug_platform.raw.envelopes import decode
 from smug_platform.raw.quarantine import Refused, quarantine
 from smug_platform.stream.reader import Batch, Reader, StreamPositions
 
-_REACHED = """
-select shard, place.e, place.f, place.o, place.r
-from (select shard, max({e: epoch, f: binlog_file, o: binlog_offset, r: row_number}) as place
-      from deltas group by shard)
-"""
+_PLACE = ("epoch", "binlog_file", "binlog_offset", "row_number")
 
 
 @dataclass(frozen=True)
@@ -107,7 +102,9 @@ def _commit(catalog: Catalog, table: Table, batch: Batch) -> Landed:
         deltas=arrow.num_rows,
         copies=max(copies, 0),
         quarantined=added,
-        tables=Counter(arrow["table_name"].to_pylist()),
+        tables={
+            one["values"]: one["counts"] for one in arrow["table_name"].value_counts().to_pylist()
+        },
         sources=sources,
         behind=batch.behind,
         latest_commit=pc.max(arrow["committed_at"]).as_py(),
@@ -127,7 +124,13 @@ def _summary(stream: StreamPositions, sources: Mapping[str, Position]) -> dict[s
 
 def _reached(arrow: pa.Table) -> dict[str, Position]:
     """The highest position of each source shard in a batch."""
-    with in_memory() as connection:
-        connection.register("deltas", arrow)
-        rows = connection.execute(_REACHED).fetchall()
-    return {shard: Position(*place) for shard, *place in rows}
+    shards = arrow["shard"].combine_chunks().dictionary_encode()
+    codes = shards.indices.to_numpy()
+    places = [pc.fill_null(arrow[name], 0).to_numpy() for name in _PLACE]
+    found = {}
+    for code, shard in enumerate(shards.dictionary.to_pylist()):
+        rows = np.flatnonzero(codes == code)
+        for place in places:
+            rows = rows[place[rows] == place[rows].max()]
+        found[shard] = Position(*(int(place[rows[0]]) for place in places))
+    return found
