@@ -14,7 +14,7 @@ from bench.shapes import SHARD, SHARDS, Shape
 from smug_platform import iceberg
 from smug_platform.capture.position import Position
 from smug_platform.iceberg import Change, LakeFiles
-from smug_platform.lake.decode import plan
+from smug_platform.lake.columns import plan
 from smug_platform.lake.merge import STATE, merge, name_of
 from smug_platform.lake.schema import new_schema, shaped
 from smug_platform.lake.state import State, evolve

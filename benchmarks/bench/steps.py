@@ -8,7 +8,8 @@ from bench.shapes import Shape
 from smug_platform import iceberg
 from smug_platform.duck import in_memory
 from smug_platform.iceberg import LakeFiles
-from smug_platform.lake.decode import decode, plan
+from smug_platform.lake.columns import plan
+from smug_platform.lake.decode import decode
 from smug_platform.lake.gate import gate
 from smug_platform.lake.index import index_of
 from smug_platform.lake.merge import STATE, name_of

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import (
@@ -32,6 +33,9 @@ from smug_platform.iceberg.cache import Cache
 
 _MEASURED = 10_000  # rows from which a file's bounds are worth the 2 ms that they take
 _GROUP = 131_072  # rows of a row group: the least that is read to get at one row
+_CORES = os.cpu_count() or 1
+_PART = 25_000  # rows of a partition, from twice as many on it is written by several cores
+_SAMPLE = 1000  # rows that tell which columns repeat their values
 _WRITERS = 4  # files written at once: most of a small one's time is the wait for the disk
 _BUFFERED = 64 << 20  # bytes in memory up to which a file is written in one piece
 _PARQUET = {
@@ -96,7 +100,7 @@ class FileWriter:
     on_file: OnFile | None = None
 
     def write(self, rows: pa.Table) -> list[DataFile]:
-        """Those rows as data files: one, or one a partition.
+        """Those rows as data files: one, or some a partition.
 
         Raises ValueError when their columns are not the table's, in its order.
         """
@@ -107,6 +111,7 @@ class FileWriter:
         waiting = [
             writers().submit(self._data_file, rows, key, places)
             for places, key in self._partitions(rows)
+            for places in _parts(places)
         ]
         return [file.result() for file in waiting]
 
@@ -172,7 +177,11 @@ class FileWriter:
         buffer = pa.BufferOutputStream()  # Arrow's own: to write to Python's takes twice the time
         with self.io.new_output(location).create() as stream:
             sink = buffer if table.nbytes < _BUFFERED else stream
-            options = {**_PARQUET, "write_statistics": self._is_measured}
+            options = {
+                **_PARQUET,
+                "write_statistics": self._is_measured,
+                "use_dictionary": _repeating(table),
+            }
             with pq.ParquetWriter(sink, table.schema, **options) as writer:
                 writer.write_table(table, row_group_size=_GROUP)
             if sink is buffer:
@@ -200,6 +209,25 @@ class FileWriter:
         )
         file.spec_id = self.metadata.default_spec_id
         return file
+
+
+def _parts(places: pa.Array) -> Iterator[pa.Array]:
+    """The same numbers in as many parts as are written at once; one where that is not worth it."""
+    size = max(-(-len(places) // _CORES), _PART)
+    for start in range(0, len(places), size):
+        yield places[start : start + size]
+
+
+def _repeating(table: pa.Table) -> list[str]:
+    """The columns whose values come again and again, by the first ones: only these gain from a
+    dictionary, and without one the others take two thirds of the time and less space.
+    """
+    first = table[:_SAMPLE]
+    return [
+        name
+        for name in table.column_names
+        if 2 * pc.count_distinct(first[name]).as_py() <= first.num_rows
+    ]
 
 
 # Fields of a manifest's entry that may be left out.

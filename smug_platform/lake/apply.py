@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake import net
-from smug_platform.lake.decode import Column, identifier, literal, plan, quote, row_id
+from smug_platform.lake.columns import Column, identifier, literal, plan, quote, row_id
 from smug_platform.lake.gate import gate
 from smug_platform.lake.index import Index
 from smug_platform.lake.keys import content_groups

@@ -15,7 +15,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from smug_platform import iceberg
 from smug_platform.iceberg.files import LakeFiles, project
-from smug_platform.lake.decode import identifier
+from smug_platform.lake.columns import identifier
 from smug_platform.lake.merge import KIND, name_of
 from smug_platform.lake.target import Target
 

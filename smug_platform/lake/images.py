@@ -47,6 +47,40 @@ def images(payloads: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]
     return tuple(pa.chunked_array([pair[at] for pair in pairs], pa.string()) for at in (0, 1))
 
 
+def chosen_images(changes: pa.Table, *, has_key: bool) -> list[pa.ChunkedArray]:
+    """The images that say what a row is: of a table without a key, both images of an update.
+
+    changes: with op, before and after.
+    """
+    comes, goes = ["c", "r", "u"], ["d"] if has_key else ["d", "u"]
+    found = []
+    for name, ops in (("after", comes), ("before", goes)):
+        chosen = pc.is_in(changes["op"], value_set=pa.array(ops, changes["op"].type))
+        found.append(changes[name].filter(chosen))
+    return found
+
+
+def count_keys(images: list[pa.ChunkedArray]) -> int:
+    r"""How many keys the objects have together; -1 where that can't be told, or one is NULL.
+
+    Where a quote stands before a colon, a key ends, unless a backslash stands before the quote: a
+    key that ends with a backslash is not told apart.
+
+    >>> count_keys([pa.chunked_array([['{"id":1,"title":"\\":"}', '{}']])])
+    2
+    """
+    count = 0
+    for chunk in (chunk for image in images for chunk in image.chunks):
+        text, _ = content(chunk)
+        ends = find(text, b":") - 1
+        ends = ends[text[ends] == ord('"')]
+        escaped = ends[text[ends - 1] == ord("\\")]
+        if chunk.null_count or (text[escaped - 2] == ord("\\")).any():
+            return -1
+        count += len(ends) - len(escaped)
+    return count
+
+
 def _pieces(payloads: pa.Array) -> Iterator[pa.Array]:
     """The payloads in arrays that 32-bit offsets reach through."""
     if payloads.nbytes > _MOST_BYTES and len(payloads) > 1:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from smug_platform.duck import in_memory
-from smug_platform.lake.decode import identifier
+from smug_platform.lake.columns import identifier
 from smug_platform.lake.runs import Array
 from smug_platform.lake.target import ROW_ID, Target
 

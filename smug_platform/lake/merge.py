@@ -26,7 +26,8 @@ from smug_platform.duck import in_memory
 from smug_platform.errors import LakeError
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake.apply import Step, apply
-from smug_platform.lake.decode import decode, plan
+from smug_platform.lake.columns import plan
+from smug_platform.lake.decode import decode
 from smug_platform.lake.index import Index, StaleIndex, index_of
 from smug_platform.lake.keys import positions
 from smug_platform.lake.schema import evolve_schema, new_schema, shaped

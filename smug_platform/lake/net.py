@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from smug_platform.iceberg.files import FILE, ROW
-from smug_platform.lake.decode import Column, identifier, row_id
+from smug_platform.lake.columns import Column, identifier, row_id
 from smug_platform.lake.target import ROW_ID, Target
 
 

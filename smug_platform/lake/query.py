@@ -18,7 +18,7 @@ from pyiceberg.table.snapshots import Snapshot
 from smug_platform import iceberg
 from smug_platform.errors import QueryError
 from smug_platform.iceberg import LakeFiles, Table
-from smug_platform.lake.decode import identifier, quote
+from smug_platform.lake.columns import identifier, quote
 from smug_platform.lake.views import View, view_of
 from smug_platform.raw.catalog import NAMESPACES, open_catalog
 from smug_platform.settings import Settings

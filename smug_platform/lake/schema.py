@@ -13,7 +13,7 @@ from pyiceberg.types import (
     TimestamptzType,
 )
 
-from smug_platform.lake.decode import Column
+from smug_platform.lake.columns import Column
 from smug_platform.lake.state import State
 from smug_platform.lake.target import ROW_ID, Target
 from smug_platform.lake.types import common_type

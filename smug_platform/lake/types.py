@@ -53,14 +53,22 @@ class SourceColumn:
 
 @dataclass(frozen=True, slots=True)
 class LakeType:
-    """A column's type in the lake, and the DuckDB expression over its text on the wire."""
+    """A column's type in the lake, and the DuckDB expression over its text on the wire.
+
+    can_raise: whether, without its tries, the expression raises for all that it can't read.
+    """
 
     iceberg: IcebergType
     read: str
+    can_raise: bool = True
 
-    def expression(self, text: str) -> str:
-        """The DuckDB expression that reads the value of the SQL expression `text`."""
-        return self.read.replace("$", text)
+    def expression(self, text: str, *, raises: bool = False) -> str:
+        """The DuckDB expression that reads the value of the SQL expression `text`.
+
+        raises: for what it can't read, instead of giving NULL.
+        """
+        read = self.read.replace("try_cast(", "cast(").replace("try(", "(") if raises else self.read
+        return read.replace("$", text)
 
 
 def _cast(to: str) -> str:
@@ -152,8 +160,8 @@ def _bit(width: int) -> LakeType:
     if width == 1:
         return LakeType(BooleanType(), _cast("boolean"))
     if width < 64:
-        return LakeType(LongType(), f"try_cast({_BITS} as bigint)")
-    return LakeType(DecimalType(20, 0), f"try_cast({_BITS} as decimal(20,0))")
+        return LakeType(LongType(), f"try_cast({_BITS} as bigint)", can_raise=False)
+    return LakeType(DecimalType(20, 0), f"try_cast({_BITS} as decimal(20,0))", can_raise=False)
 
 
 _WIDENS: tuple[Callable[[IcebergType, IcebergType], bool], ...] = (

@@ -12,7 +12,7 @@ from pyiceberg.table import Table as Iceberg
 
 from smug_platform import iceberg
 from smug_platform.iceberg.files import LakeFiles
-from smug_platform.lake.decode import identifier
+from smug_platform.lake.columns import identifier
 from smug_platform.lake.merge import merged_sequence, name_of
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw

@@ -23,7 +23,7 @@ from pyiceberg.types import IcebergType, TimestamptzType
 
 from smug_platform.iceberg import LakeFiles, Table
 from smug_platform.iceberg.datafiles import Rows
-from smug_platform.lake.decode import identifier, quote
+from smug_platform.lake.columns import identifier, quote
 from smug_platform.lake.types import duckdb_type
 
 _SHIFT = 32  # bits of a row's number where it stands beside its file's in one place

@@ -70,8 +70,9 @@ def in_pieces(work: Callable[[int, int], T], count: int) -> list[T]:
 
     Pieces that fit in a core's cache take half the time of all at once.
     """
-    bounds = [*range(0, count, _ROWS), count] if count else [0, 0]
-    if len(bounds) == 2:
+    number = max(-(-count // _ROWS), 1)
+    bounds = [count * part // number for part in range(number + 1)]
+    if number == 1:
         return [work(0, count)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(work, bounds[:-1], bounds[1:]))

@@ -1,0 +1,93 @@
+"""The column plan of a table: what its columns are called on the wire, and how they are read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pyiceberg.types import IcebergType
+
+from smug_platform.lake.state import Fill, State
+from smug_platform.lake.target import Target
+from smug_platform.lake.types import LakeType, SourceColumn, common, duckdb_type
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one lake column is read: its type, its names on the wire, the fills that concern it."""
+
+    name: str
+    type: LakeType
+    wire: tuple[str, ...]
+    fills: tuple[Fill, ...] = ()
+
+    def expression(self, text: str, *, raises: bool = False) -> str:
+        """The SQL expression of the value that has this text; raises: as `LakeType` has it."""
+        value = self.type.expression(text, raises=raises)
+        kind = duckdb_type(self.type.iceberg)
+        for fill in self.fills:
+            when = f"_shard = {quote(fill.shard)} and _position < {fill.before}"
+            value = f"case when {when} then cast({literal(fill.value)} as {kind}) else {value} end"
+        return value
+
+    def text(self, row: str) -> str:
+        """The SQL expression of the value's text."""
+        names = dict.fromkeys(self.spelling(name) for name in self.wire)
+        return f"coalesce({', '.join(f'{row}.{identifier(name)}' for name in names)}, null)"
+
+    def spelling(self, name: str) -> str:
+        """The first of its names on the wire that differs from this one in case alone, if at all.
+
+        DuckDB tells no two of them apart.
+        """
+        return next(known for known in self.wire if known.lower() == name.lower())
+
+
+def identifier(name: str) -> str:
+    """A quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote(text: str) -> str:
+    """A quoted SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literal(text: str | None) -> str:
+    """A quoted SQL literal, or NULL."""
+    return "null" if text is None else quote(text)
+
+
+def plan(target: Target, state: State) -> list[Column]:
+    """The column plan: the union of the shards' schemas, old names included.
+
+    Raises LakeError when two shards declare a column in ways that no type holds.
+    """
+    variants: dict[str, list[SourceColumn]] = {}
+    for column in state.columns():
+        variants.setdefault(column.name, []).append(column)
+    return [
+        Column(
+            name=name,
+            type=common(target.table.name, found),
+            wire=(name, *(old for old in state.aliases if state.alias(old) == name)),
+            fills=tuple(fill for fill in state.fills if state.alias(fill.column) == name),
+        )
+        for name, found in variants.items()
+    ]
+
+
+def row_id(columns: Iterable[str]) -> str:
+    """The SQL expression of a row's content hash: over its values that are not NULL.
+
+    So a column that is added and NULL everywhere changes no hash.
+    """
+    parts = [
+        f"{quote(name + '=')} || length({identifier(name)}::varchar) || ':'"
+        f" || {identifier(name)}::varchar"
+        for name in sorted(columns)
+    ]
+    return f"md5(concat_ws('|', {', '.join(parts)}))"
+
+
+def types(columns: Iterable[Column]) -> Mapping[str, IcebergType]:
+    """The Iceberg type of each column."""
+    return {column.name: column.type.iceberg for column in columns}

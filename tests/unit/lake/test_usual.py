@@ -1,0 +1,137 @@
+"""Batches that are as usual are decoded in a shorter way: to the same events, or not at all."""
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from smug_platform.duck import in_memory
+from smug_platform.lake import decode as decoding
+from smug_platform.lake.columns import Column, plan
+from smug_platform.lake.decode import decode
+from smug_platform.lake.state import State, evolve
+from smug_platform.lake.target import Target
+from smug_platform.raw.deltas import ARROW
+from smug_platform.tables.table import Table
+from tests.history import Shard, column
+
+PHOTOS = Table(name="photos", domain="tests", owner="team:tests")
+VIEWS = Table(name="views", domain="tests", owner="team:tests", key=(), key_scope="shard")
+COLUMNS = [
+    column("id", "BIGINT UNSIGNED"), column("title", "VARCHAR"), column("n", "INT"),
+    column("price", "DECIMAL", length=10, scale=2), column("at", "TIMESTAMP", length=3),
+    column("day", "DATE"), column("hash", "BINARY"), column("x", "DOUBLE"),
+]  # fmt: skip
+ROW: dict[str, Any] = {
+    "id": 2**64 - 1, "title": 'say "hi": {"x":1}\\', "n": None, "price": "0.10",
+    "at": "2020-01-02T03:04:05.678Z", "day": -1, "hash": "AQIAAA==", "x": 5e-324,
+}  # fmt: skip
+
+
+def shard_of(table: Table) -> Shard:
+    shard = Shard("shard_0", table.name, COLUMNS, table.key)
+    shard.snapshot()
+    shard.insert(*[ROW | {"id": number} for number in range(40)])
+    shard.update(shard.rows[3], title=None, price=None)
+    shard.delete(shard.rows[5])
+    return shard
+
+
+def columns_of(table: Table, shard: Shard) -> list[Column]:
+    state = State()
+    for delta in shard.deltas:
+        if delta["op"] == "ddl":
+            state = evolve(state, table, "shard_0", 1, json.loads(delta["payload"]))
+    return plan(Target(table), state)
+
+
+def both_ways(
+    table: Table, columns: list[Column], deltas: list[dict[str, Any]]
+) -> tuple[bool, list[dict[str, Any]], list[str]]:
+    """Whether the shorter way was taken, and the events and reasons, the same by both."""
+    given = pa.Table.from_pylist([d for d in deltas if d["op"] != "ddl"], schema=ARROW)
+    taken: list[bool] = []
+    usual = decoding._usual
+
+    def watched(*arguments: Any) -> pa.Table | None:
+        found = usual(*arguments)
+        taken.append(found is not None)
+        return found
+
+    found = []
+    with pytest.MonkeyPatch.context() as patch, in_memory() as connection:
+        for way in (watched, lambda *_: None):
+            patch.setattr(decoding, "_usual", way)
+            events, refused = decode(connection, Target(table), columns, given)
+            key = [("_i", "ascending"), ("_sign", "ascending")]
+            found.append((events.sort_by(key), [one.reason for one in refused]))
+    (short, reasons), (long, also) = found
+    assert short.schema == long.schema
+    assert short.to_pylist() == long.to_pylist()
+    assert reasons == also
+    return taken[0], short.to_pylist(), reasons
+
+
+@pytest.mark.parametrize("table", [PHOTOS, VIEWS], ids=["key", "no-key"])
+def test_a_usual_batch_is_decoded_in_the_shorter_way(table: Table) -> None:
+    shard = shard_of(table)
+    taken, events, reasons = both_ways(table, columns_of(table, shard), shard.deltas)
+    assert taken
+    assert not reasons
+    assert len(events) == (42 if table.key else 43)
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        pytest.param(ROW | {"m": 1}, "not in the schema in force: m", id="a-column-more"),
+        pytest.param({k: v for k, v in ROW.items() if k != "n"}, None, id="a-column-less"),
+        pytest.param(
+            {("m" if k == "n" else k): v for k, v in ROW.items()},
+            "not in the schema in force: m",
+            id="one-more-one-less",
+        ),
+        pytest.param(ROW | {"m\\": 1}, "not in the schema in force: m\\", id="backslash"),
+        pytest.param(ROW | {"title": 'a\\":'}, None, id="backslash-in-a-value"),
+        pytest.param(ROW | {"N": 3}, "not in the schema in force: N", id="case"),
+        pytest.param(ROW | {"n": "seven"}, "n is not of type int", id="no-number"),
+        pytest.param(ROW | {"price": "a lot"}, "price is not of type decimal(10, 2)", id="decimal"),
+        pytest.param(ROW | {"at": "noon"}, "at is not of type timestamptz", id="no-instant"),
+        pytest.param(ROW | {"hash": "?"}, "hash is not of type binary", id="no-base64"),
+        pytest.param(ROW | {"day": 2**40}, "day is not of type date", id="no-date"),
+        pytest.param(None, "no row image", id="no-image"),
+    ],
+)
+@pytest.mark.parametrize("table", [PHOTOS, VIEWS], ids=["key", "no-key"])
+def test_what_is_not_as_usual_is_decoded_value_by_value(
+    table: Table, image: dict[str, Any] | None, reason: str | None
+) -> None:
+    shard = shard_of(table)
+    columns = columns_of(table, shard)
+    *_, last = (delta for delta in shard.deltas if delta["op"] == "c")
+    payload = json.loads(last["payload"]) | {"after": image}
+    odd = last | {"payload": json.dumps(payload, separators=(",", ":"), ensure_ascii=False)}
+    taken, _, reasons = both_ways(table, columns, [*shard.deltas, odd])
+    assert not taken
+    assert len(reasons) == (reason is not None)
+    assert all(reason in one.split("; ") for one in reasons)
+
+
+def test_without_a_key_value_a_row_is_refused() -> None:
+    shard = shard_of(PHOTOS)
+    shard.insert(ROW | {"id": None})
+    taken, _, reasons = both_ways(PHOTOS, columns_of(PHOTOS, shard), shard.deltas)
+    assert not taken
+    assert reasons == ["key column id is null"]
+
+
+def test_what_may_read_as_null_without_a_word_is_checked() -> None:
+    """BIT(9) of no bytes has no value, and no cast fails."""
+    shard = Shard("shard_0", "photos", [COLUMNS[0], column("bits", "BIT", length=9)])
+    shard.snapshot()
+    shard.insert({"id": 1, "bits": "VQE="}, {"id": 2, "bits": ""})
+    taken, events, reasons = both_ways(PHOTOS, columns_of(PHOTOS, shard), shard.deltas)
+    assert not taken
+    assert [event["bits"] for event in events] == [341]
+    assert reasons == ["bits is not of type long"]
