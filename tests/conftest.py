@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from smug_platform.local.kinesis import forget_streams, start_kinesis
 from smug_platform.local.mariadb import DATABASE, connect, load_schema, start_shard
@@ -20,10 +21,37 @@ from smug_platform.settings import Settings, Shard, StreamSettings, load_setting
 TESTS = Path(__file__).parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--histories",
+        type=int,
+        default=2000,
+        metavar="N",
+        help="random change histories that the lake is held to in all (2000); the same ones in"
+        " every run, others with --hypothesis-seed",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile(
+        "histories",
+        max_examples=_histories_a_test(config),
+        derandomize=config.getoption("--hypothesis-seed") is None,
+        deadline=None,
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(TESTS / "pipeline"):
             item.add_marker(pytest.mark.pipeline)
+        if item.path.name.startswith("test_histories"):
+            item.add_marker(pytest.mark.timeout(300 + _histories_a_test(config)))
+
+
+def _histories_a_test(config: pytest.Config) -> int:
+    """One of the three tests that try histories has to try so many."""
+    return -(-int(config.getoption("--histories")) // 3)
 
 
 def free_port(count: int = 1) -> int:
