@@ -16,16 +16,16 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.catalog.sql import IcebergTables
+from sqlalchemy import delete, update
 
 from smug_platform import iceberg
-from smug_platform.lake.merge import merge, name_of
+from smug_platform.lake.merge import merge
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
 from smug_platform.tables.table import Table
@@ -183,13 +183,13 @@ def held(shard: Shard, found: list[dict[str, Any]], names: list[str]) -> list[tu
 class Lake:
     """A catalog in memory, in which each history finds no table but an empty `raw.deltas`.
 
-    Its files are not synced. To make `raw.deltas` takes as long as to land three times, so that is
-    done once: what is registered for each history is its first metadata file.
+    Its files are not synced. To make `raw.deltas` takes as long as to land twice, so that is done
+    once, and its first metadata file stands in the catalog again for each history.
     """
 
     def __init__(self, folder: Path) -> None:
         self._warehouse = folder / "lake"
-        self._catalog = iceberg.open_catalog(
+        self._catalog: Any = iceberg.open_catalog(
             {
                 "type": "sql",
                 "uri": "sqlite:///:memory:",
@@ -200,15 +200,14 @@ class Lake:
         for namespace in ("raw", "lake"):
             self._catalog.create_namespace(namespace)
         first = Path(raw.open_deltas(self._catalog).metadata_location.removeprefix("file://"))
-        self._empty = shutil.copy(first, folder)
+        self._empty = f"file://{shutil.copy(first, folder)}"
 
     def merged(self, history: History, target: Target) -> list[dict[str, Any]]:
         """The rows of the target's table after the history."""
-        for name in (raw.NAME, name_of(target)):
-            with suppress(NoSuchTableError):
-                self._catalog.drop_table(name)
         shutil.rmtree(self._warehouse)
-        self._catalog.register_table(raw.NAME, f"file://{self._empty}")
+        with self._catalog.engine.begin() as connection:
+            connection.execute(delete(IcebergTables).where(IcebergTables.table_namespace == "lake"))
+            connection.execute(update(IcebergTables).values(metadata_location=self._empty))
         for batch in history.delivered():
             self._land(batch, is_held=history.random.random() < 0.8)
             if history.random.random() < 0.8:
