@@ -33,11 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("all", deadline=None)  # a machine that is busy is no failure
+    settings.load_profile("all")
     settings.register_profile(
         "histories",
         max_examples=_histories_a_test(config),
         derandomize=config.getoption("--hypothesis-seed") is None,
-        deadline=None,
     )
 
 
