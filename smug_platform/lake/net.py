@@ -149,13 +149,14 @@ def keyless(
     names = ", ".join(identifier(column.name) for column in columns)
     connection.execute(
         f"""create or replace temp table counted as
-        select distinct on (_shard, _position, _sign, _held) *,
+        select e.*,
                if(_held is not null and _sign < 0, split_part(_held, '-', 1), {content}) as _hash
         from events e left join floors f on _shard = f._of_shard
         left join ({by_shard(watermarks, "_mark")}) m on _shard = m._of_shard
         where _held is not null or (_position >= coalesce(_floor, 0)
               and _position > coalesce(_mark, 0))
-        order by _i"""
+        qualify row_number() over
+          (partition by _shard, _position, _sign, _held order by _i) = 1"""
     )
     rows = connection.sql(
         f"""
