@@ -22,37 +22,22 @@ TESTS = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--histories",
-        type=int,
-        default=2000,
-        metavar="N",
-        help="random change histories that the lake is held to in all (2000); the same ones in"
-        " every run, others with --hypothesis-seed",
+    histories = parser.getgroup("histories", "random change histories that the lake is held to")
+    histories.addoption("--histories", type=int, default=2000, metavar="N", help="in all (2000)")
+    histories.addoption(
+        "--first-history", type=int, default=0, metavar="SEED", help="their first seed (0)"
     )
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     settings.register_profile("all", deadline=None)  # a machine that is busy is no failure
     settings.load_profile("all")
-    settings.register_profile(
-        "histories",
-        max_examples=_histories_a_test(config),
-        derandomize=config.getoption("--hypothesis-seed") is None,
-    )
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(TESTS / "pipeline"):
             item.add_marker(pytest.mark.pipeline)
-        if item.path.name.startswith("test_histories"):
-            item.add_marker(pytest.mark.timeout(300 + _histories_a_test(config)))
-
-
-def _histories_a_test(config: pytest.Config) -> int:
-    """One of the three tests that try histories has to try so many."""
-    return -(-int(config.getoption("--histories")) // 3)
 
 
 def free_port(count: int = 1) -> int:

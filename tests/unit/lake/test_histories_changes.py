@@ -3,12 +3,11 @@
 import json
 
 from smug_platform.lake.target import Target
-from tests.unit.lake.histories import PHOTOS, History, Lake, histories
+from tests.unit.lake.histories import PHOTOS, History, Lake
 
 
-@histories
-def test_history_keeps_each_change_once(lake: Lake, seed: int, changes: int) -> None:
-    history = History(seed, changes, PHOTOS)
+def test_history_keeps_each_change_once(lake: Lake, seed: int) -> None:
+    history = History(seed, PHOTOS)
     found = lake.merged(history, Target(PHOTOS, history=True))
     made = set()
     for shard in history.shards:

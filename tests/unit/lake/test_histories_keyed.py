@@ -3,12 +3,11 @@
 from typing import Any
 
 from smug_platform.lake.target import Target
-from tests.unit.lake.histories import PHOTOS, History, Lake, expected, held, histories
+from tests.unit.lake.histories import PHOTOS, History, Lake, expected, held
 
 
-@histories
-def test_keyed(lake: Lake, seed: int, changes: int) -> None:
-    history = History(seed, changes, PHOTOS)
+def test_keyed(lake: Lake, seed: int) -> None:
+    history = History(seed, PHOTOS)
     found = lake.merged(history, Target(PHOTOS))
     for shard in history.shards:
         names = [spec["name"] for spec in shard.columns]
