@@ -12,12 +12,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from smug_platform.local.kinesis import forget_streams, start_kinesis
 from smug_platform.local.mariadb import DATABASE, connect, load_schema, start_shard
 from smug_platform.settings import Settings, Shard, StreamSettings, load_settings
 
 TESTS = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    histories = parser.getgroup("histories", "random change histories that the lake is held to")
+    histories.addoption("--histories", type=int, default=2000, metavar="N", help="in all (2000)")
+    histories.addoption(
+        "--first-history", type=int, default=0, metavar="SEED", help="their first seed (0)"
+    )
+
+
+def pytest_configure() -> None:
+    settings.register_profile("all", deadline=None)  # a machine that is busy is no failure
+    settings.load_profile("all")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

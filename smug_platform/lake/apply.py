@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake import net
@@ -150,9 +151,7 @@ def zoneless(table: pa.Table) -> pa.Table:
 
 
 def _floors(connection: duckdb.DuckDBPyConnection, floors: Mapping[str, int]) -> None:
-    connection.execute("create or replace temp table floors (_of_shard varchar, _floor hugeint)")
-    for shard, floor in floors.items():
-        connection.execute("insert into floors values (?, ?::hugeint)", [shard, str(floor)])
+    connection.execute(f"create or replace temp table floors as {net.by_shard(floors, '_floor')}")
 
 
 def _below(raised: Mapping[str, int]) -> str:
@@ -162,10 +161,15 @@ def _below(raised: Mapping[str, int]) -> str:
     return f"{alive} and ({' or '.join(below) or 'false'})"
 
 
-def _fetch(connection: duckdb.DuckDBPyConnection, files: LakeFiles, condition: str) -> None:
-    """Make `held`: the whole rows of those stored rows for which the condition holds."""
-    places = connection.sql(f"select {FILE}, {ROW} from stored where {condition}")
-    connection.register("held", zoneless(files.rows_at(places.to_arrow_table())))
+def _fetch(connection: duckdb.DuckDBPyConnection, files: LakeFiles, condition: str) -> bool:
+    """Make `held`: the whole rows of those stored rows for which the condition holds.
+
+    Whether there are any; `held` is made only then.
+    """
+    places = connection.sql(f"select {FILE}, {ROW} from stored where {condition}").to_arrow_table()
+    if places.num_rows:
+        connection.register("held", zoneless(files.rows_at(places)))
+    return bool(places.num_rows)
 
 
 def _values(step: Step) -> str:
@@ -178,9 +182,8 @@ def _values(step: Step) -> str:
 
 def _sink(connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step) -> None:
     """Rows below a raised floor become deletes at the floor, each with a number of its own."""
-    if not step.raised:
+    if not (step.raised and _fetch(connection, files, _below(step.raised))):
         return
-    _fetch(connection, files, _below(step.raised))
     for shard, floor in step.raised.items():
         when = step.floor_times[shard].astimezone(UTC).replace(tzinfo=None)
         connection.execute(
@@ -201,8 +204,9 @@ def _hold(connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step) -
     changed = _columns_changed(step)
     if not (step.raised or changed):
         return
-    _fetch(connection, files, "not _is_deleted" if changed else _below(step.raised))
     sunk = _below(step.raised)
+    if not _fetch(connection, files, "not _is_deleted" if changed else sunk):
+        return
     connection.execute(
         f"""insert into events by name
         select 0 as _i, 'held' as _op, -1 as _sign, false as _same,
@@ -242,6 +246,10 @@ def _carry(
     connection: duckdb.DuckDBPyConnection, files: LakeFiles, step: Step, rows: pa.Table
 ) -> pa.Table:
     """The rows with their values: those of `_carried` rows and of new fills come from the files."""
+    plain = rows.filter(pc.invert(rows["_carried"])).select(_names(step))
+    plain = plain.sort_by([(name, "ascending") for name in step.target.identity])
+    if not step.fills and plain.num_rows == rows.num_rows:
+        return plain
     connection.register("rows", rows)
     condition = f"({FILE}, {ROW}) in (select ({FILE}, {ROW}) from rows where _carried)"
     filled = [f"_shard = {quote(fill.shard)} and _position < {fill.before}" for fill in step.fills]
@@ -251,7 +259,8 @@ def _carry(
             f" (select ({FILE}, {ROW}) from rows where not _carried and {FILE} is not null)"
         )
         condition += f" or (({' or '.join(filled)}) and {untouched})"
-    _fetch(connection, files, condition)
+    if not _fetch(connection, files, condition):
+        return plain
     names = ", ".join(identifier(column.name) for column in step.columns)
     meta = ", ".join(step.target.meta)
     order = ", ".join(identifier(name) for name in step.target.identity)

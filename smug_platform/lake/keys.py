@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from smug_platform.duck import in_memory
 from smug_platform.lake.columns import identifier
@@ -107,13 +108,9 @@ def _text_words(rows: pa.Table, kinds: KeyTypes) -> tuple[Array, Array]:
 
 def _row_id_keys(rows: pa.Table) -> Keys:
     """Of a table without a key: equal rows of a shard are a group; their ordinals differ."""
-    with in_memory() as connection:
-        connection.register("rows", rows.select([ROW_ID]))
-        found = connection.sql(
-            f"select split_part({ROW_ID}, '-', 1) as content,"
-            f" split_part({ROW_ID}, '-', 2)::ubigint as ordinal from rows"
-        ).to_arrow_table()
-    return Keys(content_groups(rows["_shard"], found["content"]), found["ordinal"].to_numpy())
+    parts = pc.split_pattern(rows[ROW_ID], "-")
+    content, ordinal = pc.list_element(parts, 0), pc.list_element(parts, 1)
+    return Keys(content_groups(rows["_shard"], content), ordinal.cast(pa.uint64()).to_numpy())
 
 
 def content_groups(shards: pa.ChunkedArray, contents: pa.ChunkedArray) -> Array:

@@ -11,13 +11,14 @@ row the last one counts; and it is applied only if its position is after the pos
 holds. So replay, redelivery and reordering change nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 
 from smug_platform.iceberg.files import FILE, ROW
-from smug_platform.lake.columns import Column, identifier, row_id
+from smug_platform.lake.columns import Column, identifier, quote, row_id
 from smug_platform.lake.target import ROW_ID, Target
 
 
@@ -54,29 +55,29 @@ def keyed(
         f"""create or replace temp table counted as
         select * from events left join floors on _shard = _of_shard {floor}"""
     )
-    connection.execute(
+    (net,) = _one(
+        connection,
         f"""create or replace temp table net as
         select * from counted semi join
         (select max({{p: _position, i: _i}}).i as _i from counted where not _same group by {using})
-        using (_i)"""
+        using (_i)""",
     )
-    connection.execute(
+    (passed,) = _one(
+        connection,
         f"""create or replace temp table passed as
         select n.*, e.{FILE}, e.{ROW} from net n left join existing e using ({using})
-        where e._position is null or n._position > e._position"""
+        where e._position is null or n._position > e._position""",
     )
     rows = _resolved(connection, target, global_key=global_key)
-    return rows, _counts(connection, using)
+    return rows, _counts(connection, using, net, passed)
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, using: str) -> Counts:
+def _counts(connection: duckdb.DuckDBPyConnection, using: str, net: int, passed: int) -> Counts:
     events, counted, distinct, identical = _one(
         connection,
         f"""select (select count(*) from events), count(*),
             count(distinct ({using}, _position, _op)), count(*) filter (_same) from counted""",
     )
-    (net,) = _one(connection, "select count(*) from net")
-    (passed,) = _one(connection, "select count(*) from passed")
     (again,) = _one(
         connection,
         f"""select count(*) from net n join existing e using ({using})
@@ -108,22 +109,19 @@ def _resolved(
     identity = ", ".join(identifier(name) for name in target.identity)
     return connection.sql(
         f"""
-        with candidates as (
-          select {identity}, _committed_at, _op <> 'd' as _alive from passed
-          union all
-          select {identity}, _committed_at, not _is_deleted or _moved_to is not null
-          from existing e semi join passed p using ({key})
-          where not exists (from passed q where {_same(target)})
+        with others as (
+          select * from existing semi join passed using ({key}) anti join passed using ({identity})
+          where not _is_deleted or _moved_to is not null
         ),
         winners as (
           select {key}, max({{t: _committed_at, s: _shard}}).s as _winner
-          from candidates where _alive group by {key}
+          from (select {identity}, _committed_at from passed where _op <> 'd'
+                union all select {identity}, _committed_at from others)
+          group by {key}
         ),
         flagged as (
-          select e.*, e._shard <> w._winner as _lost, w._winner
-          from existing e join winners w using ({key})
-          where not exists (from passed q where {_same(target)})
-            and (not e._is_deleted or e._moved_to is not null)
+          select o.*, o._shard <> w._winner as _lost, w._winner
+          from others o join winners w using ({key})
         )
         select * exclude (_winner), _op = 'd' or _winner <> _shard as _is_deleted,
                if(_op <> 'd' and _winner <> _shard, _winner, null) as _moved_to, false as _carried
@@ -138,10 +136,6 @@ def _resolved(
     ).to_arrow_table()
 
 
-def _same(target: Target) -> str:
-    return " and ".join(f"q.{identifier(n)} = e.{identifier(n)}" for n in target.identity)
-
-
 def keyless(
     connection: duckdb.DuckDBPyConnection, columns: list[Column], watermarks: dict[str, int]
 ) -> tuple[pa.Table, Counts]:
@@ -153,20 +147,16 @@ def keyless(
     """
     content = row_id(column.name for column in columns)
     names = ", ".join(identifier(column.name) for column in columns)
-    marks = pa.table(
-        {"_of_shard": list(watermarks), "_mark": list(map(str, watermarks.values()))},
-        schema=pa.schema([("_of_shard", pa.string()), ("_mark", pa.string())]),
-    )
-    connection.register("marks", marks)
     connection.execute(
         f"""create or replace temp table counted as
-        select distinct on (_shard, _position, _sign, _held) *,
+        select e.*,
                if(_held is not null and _sign < 0, split_part(_held, '-', 1), {content}) as _hash
         from events e left join floors f on _shard = f._of_shard
-        left join marks m on _shard = m._of_shard
+        left join ({by_shard(watermarks, "_mark")}) m on _shard = m._of_shard
         where _held is not null or (_position >= coalesce(_floor, 0)
-              and _position > coalesce(_mark::hugeint, 0))
-        order by _i"""
+              and _position > coalesce(_mark, 0))
+        qualify row_number() over
+          (partition by _shard, _position, _sign, _held order by _i) = 1"""
     )
     rows = connection.sql(
         f"""
@@ -202,6 +192,19 @@ def keyless(
     for shard, reached in found:
         watermarks[shard] = max(int(reached), watermarks.get(shard, 0))
     return rows, Counts(total - kept, identical, max(kept - identical - rows.num_rows, 0), 0)
+
+
+def by_shard(positions: Mapping[str, int], name: str) -> str:
+    """The query of those positions, under that name, by `_of_shard`.
+
+    >>> by_shard({"shard_0": 7}, "_floor")
+    "select unnest(['shard_0']::varchar[]) as _of_shard, unnest([7]::hugeint[]) as _floor"
+    """
+    shards = ", ".join(map(quote, positions))
+    return (
+        f"select unnest([{shards}]::varchar[]) as _of_shard,"
+        f" unnest([{', '.join(map(str, positions.values()))}]::hugeint[]) as {name}"
+    )
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
