@@ -148,6 +148,7 @@ def _local(env: str, environ: Mapping[str, str]) -> Settings:
             "uri": f"sqlite:///{home}/lake/catalog.db",
             "warehouse": f"file://{home}/lake",
             "smug.index": f"{home}/index",
+            "smug.memory": _memory(environ),
         },
         claims=f"file://{home}/claims",
         warehouse="duckdb",
@@ -176,6 +177,7 @@ def _aws(env: str, environ: Mapping[str, str]) -> Settings:
             "glue.region": region,
             "warehouse": f"s3://{bucket}/lake",
             "smug.index": f"{home}/index",
+            "smug.memory": _memory(environ),
         },
         claims=f"s3://{bucket}/claims",
         warehouse="redshift",
@@ -232,6 +234,11 @@ def _number(environ: Mapping[str, str], name: str, default: int, most: int = _LA
             f"{name} is {text!r}", remedy=f"set it to a whole number from 1 to {most}"
         )
     return int(text)
+
+
+def _memory(environ: Mapping[str, str]) -> str:
+    """Bytes that a merge may take; SMUG_MEMORY_MB is in MiB."""
+    return str(_number(environ, "SMUG_MEMORY_MB", 2048, 1 << 20) << 20)
 
 
 def _drain(environ: Mapping[str, str]) -> Drain:

@@ -129,6 +129,10 @@ class Shard:
     def _row(self, op: str, before: Row | None, after: Row | None, row_number: int = 0) -> None:
         self._delta(op, {"before": image(before), "after": image(after)}, row_number=row_number)
 
+    def _key(self, payload: dict[str, Any]) -> str | None:
+        row = payload.get("after") or payload.get("before")
+        return compact({name: row[name] for name in self.key}) if row and self.key else None
+
     def _delta(self, op: str, payload: dict[str, Any], row_number: int = 0) -> None:
         when = self.now
         source = {"ts_ms": int(when.timestamp() * 1000), "file": f"binlog.{self.file:06}"}
@@ -141,7 +145,7 @@ class Shard:
                 "binlog_file": self.file,
                 "binlog_offset": self.offset,
                 "row_number": row_number,
-                "key": None,
+                "key": self._key(payload),
                 "payload": compact(
                     payload | {"source": source} | ({} if op == "ddl" else {"op": op})
                 ),

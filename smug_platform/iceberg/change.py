@@ -52,13 +52,14 @@ _KEEP = 40  # snapshots kept; a warehouse further behind is loaded whole
 class Change:
     """What one commit does to a table.
 
-    rows: to append, in the table's schema, or None.
+    rows: to append, in the table's schema, or None. written: files of such rows that `write` made.
     replaced: (file number, row) of the rows that go, as `LakeFiles.read` gave them, or None.
     rewrite: every live file goes as well (compaction).
     """
 
     rows: pa.Table | None = None
     replaced: pa.Table | None = None
+    written: Sequence[DataFile] = ()
     rewrite: bool = False
 
 
@@ -78,12 +79,18 @@ def commit(
     # The two wait for the disk at the same time.
     deletes = writers().submit(writer.write_deletes, gone) if gone else None
     added = writer.write(rows) if rows is not None and rows.num_rows else []
+    added += change.written
     if deletes is not None:
         added.append(deletes.result())
         remember_deletes(added[-1], gone)
     live = (*files.data, *files.deletes) if change.rewrite else ()
     removed = {file.file_path: file for file in live}
     return _stage(transaction, _Plan(Operation.OVERWRITE, added, removed), summary)
+
+
+def write(transaction: Transaction, rows: pa.Table) -> list[DataFile]:
+    """Write rows, in the table's schema, that a commit of this transaction is to append."""
+    return _writer(transaction).write(rows)
 
 
 def append(

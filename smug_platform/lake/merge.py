@@ -7,15 +7,13 @@ and it is planned anew. The work looks up the changed keys in the index and writ
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import duckdb
 import orjson
-import pyarrow as pa
-import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as Iceberg
@@ -24,13 +22,14 @@ from smug_platform import iceberg
 from smug_platform.capture.position import Position
 from smug_platform.duck import in_memory
 from smug_platform.errors import LakeError
-from smug_platform.iceberg.files import FILE, ROW, LakeFiles
+from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.apply import Step, apply
+from smug_platform.lake.batch import NOTHING, Batch, allowed, next_batch
 from smug_platform.lake.columns import plan
 from smug_platform.lake.decode import decode
-from smug_platform.lake.index import Index, StaleIndex, index_of
-from smug_platform.lake.keys import positions
-from smug_platform.lake.schema import evolve_schema, new_schema, shaped
+from smug_platform.lake.index import StaleIndex, index_of
+from smug_platform.lake.planned import Planned
+from smug_platform.lake.schema import evolve_schema, new_schema
 from smug_platform.lake.state import State, evolve, truncate
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
@@ -41,6 +40,7 @@ _EXAMINED: dict[tuple[UUID, UUID], int] = {}
 """Up to which raw commit a lake table was found to lack nothing, by both tables' ids."""
 
 SEQUENCE, STATE, KIND = "smug.raw.sequence", "smug.state", "smug.kind"
+CONTROL = "smug.raw.control"  # SEQUENCE, as far as schema changes and truncates are concerned
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,6 @@ class Merged:
     latest_commit: datetime | None = None
     snapshot_id: int | None = None
     seconds: float = 0.0
-
-
-@dataclass
-class _Batch:
-    """The deltas of one commit, and what they say beside the rows."""
-
-    rows: pa.Table
-    control: list[dict[str, Any]]
-    sequence: int
-    raw_snapshot: int | None
-    size: int = 0
-    latest: datetime | None = None
-    floor_times: dict[str, datetime] = field(default_factory=dict)
 
 
 def name_of(target: Target) -> str:
@@ -145,7 +132,9 @@ def merge(catalog: Catalog, target: Target, *, max_deltas: int = 500_000) -> Mer
 def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None:
     for _ in range(3):
         table = iceberg.load(catalog, name_of(target))
-        batch = _next_batch(catalog, target, table, max_deltas)
+        deltas = raw.open_deltas(catalog)
+        after = _examined(deltas, table)
+        batch = next_batch(deltas, target, after, most=max_deltas, memory=allowed(catalog))
         if batch is None:
             return None
         try:
@@ -167,34 +156,7 @@ def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None
     )
 
 
-def _next_batch(
-    catalog: Catalog, target: Target, table: Iceberg | None, most: int
-) -> _Batch | None:
-    deltas = raw.open_deltas(catalog)
-    chosen: list[raw.DeltaFile] = []
-    for file in raw.delta_files(deltas, _examined(deltas, table)):
-        if file.table != target.table.name:
-            continue
-        full = sum(f.rows for f in chosen) >= most and chosen[-1].sequence != file.sequence
-        if full:
-            break
-        chosen.append(file)
-    if not chosen:
-        return None
-    arrow = raw.read(deltas, chosen)
-    is_control = pc.is_in(arrow["op"], value_set=pa.array(["ddl", "t"]))
-    snapshot = deltas.current_snapshot()
-    return _Batch(
-        rows=arrow.filter(pc.invert(is_control)),
-        control=arrow.filter(is_control).to_pylist(),
-        sequence=chosen[-1].sequence,
-        raw_snapshot=snapshot.snapshot_id if snapshot else None,
-        size=arrow.num_rows,
-        latest=pc.max(arrow["committed_at"]).as_py(),
-    )
-
-
-def _follow(target: Target, state: State, batch: _Batch) -> State:
+def _follow(target: Target, state: State, batch: Batch) -> State:
     """The state after the batch's schema changes and truncates, in their source order.
 
     Raises LakeError for a schema change that can't be followed, unless the shard's table was read
@@ -229,13 +191,13 @@ def _position(row: dict[str, Any]) -> Position:
 
 
 def _merge_batch(
-    catalog: Catalog, target: Target, table: Iceberg | None, batch: _Batch
+    catalog: Catalog, target: Target, table: Iceberg | None, batch: Batch
 ) -> Merged | None:
     old = (
         State.from_json(table.properties[STATE]) if table and STATE in table.properties else State()
     )
     state = _follow(target, old, batch)
-    if not state.schemas and not batch.rows.num_rows:
+    if not state.schemas and batch.is_empty:
         return None  # the table's CREATE has not landed yet: it all waits for that
     if not state.schemas:
         raise LakeError(
@@ -249,46 +211,47 @@ def _merge_batch(
     schema = evolve_schema(transaction, target, state, columns)
     files = LakeFiles(table.io, schema, table.current_snapshot())
     index = index_of(catalog, target, table, schema)
-    with in_memory() as connection:
-        events, refused = decode(connection, target, columns, batch.rows, state.dropped)
-        step = Step(target, columns, old, state, batch.floor_times)
-        index.sync(files)
-        rows, counts, state = apply(connection, files, index, step, events)
-    added = quarantine(catalog, refused)
-    deleted = pc.sum(rows["_is_deleted"]).as_py() or 0
+    index.sync(files)
+    # Each part would sink and fill the rows of the whole table, so what does that goes first.
+    first = batch.parts > 1 and bool(batch.control) and _controlled(table) != batch.sequence
+    step = Step(target, columns, old, state, batch.floor_times)
+    planned = Planned(transaction, index, schema)
+    for rows in [NOTHING] if first else batch.rows():
+        with in_memory() as connection:
+            events, refused = decode(connection, target, columns, rows, state.dropped)
+            found, counts, state = apply(connection, files, index, step, events)
+        planned.quarantined += quarantine(catalog, refused)
+        planned.add(found, counts, is_part=batch.parts > 1 and not first)
+    sequence = merged_sequence(table) if first else batch.sequence
     summary = {
         KIND: "merge",
-        SEQUENCE: str(batch.sequence),
+        SEQUENCE: str(sequence),
         "smug.raw.snapshot": str(batch.raw_snapshot),
-        "smug.deltas": str(batch.size),
+        "smug.deltas": str(0 if first else batch.size),
     }
-    transaction.set_properties({SEQUENCE: str(batch.sequence), STATE: state.to_json()})
-    replaced = rows.filter(pc.is_valid(rows[FILE])).select([FILE, ROW])
-    change = iceberg.Change(shaped(rows, schema), replaced)
-    snapshot_id = iceberg.commit(transaction, files, change, summary=summary)
+    done = {SEQUENCE: str(sequence), CONTROL: str(batch.sequence), STATE: state.to_json()}
+    transaction.set_properties(done)
+    snapshot_id = iceberg.commit(transaction, files, planned.change(), summary=summary)
     transaction.commit_transaction()
-    _enter(index, table, files, rows)
+    planned.enter(table, files, snapshot_id)
+    counts = planned.counts
     return Merged(
         target.name,
-        deltas=batch.size,
+        deltas=0 if first else batch.size,
         duplicates=counts.duplicates,
         identical=counts.identical,
         merged_away=counts.merged_away,
         stale=counts.stale,
-        written=rows.num_rows,
-        deleted=deleted,
-        quarantined=added,
-        rows=files.rows + rows.num_rows - replaced.num_rows,
+        written=planned.written,
+        deleted=planned.deleted,
+        quarantined=planned.quarantined,
+        rows=files.rows + planned.written - planned.replaced,
         commits=1,
         latest_commit=batch.latest,
         snapshot_id=snapshot_id,
     )
 
 
-def _enter(index: Index, table: Iceberg, files: LakeFiles, rows: pa.Table) -> None:
-    """Enter the rows of a commit in the index; what is not entered is read by the next merge."""
-    before = {file.file_path for file in files.data}
-    after = LakeFiles(table.io, table.schema(), table.current_snapshot())
-    added = [file for file in after.data if file.file_path not in before]
-    if len(added) == 1:
-        index.add(added[0].file_path, index.keys(rows), positions(rows))
+def _controlled(table: Iceberg) -> int:
+    """Up to which raw commit schema changes and truncates are merged."""
+    return int(table.properties.get(CONTROL, "0"))

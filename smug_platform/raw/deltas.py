@@ -57,6 +57,7 @@ PROPERTIES = {
     "write.metadata.metrics.default": "none",
 }
 _LANDED = Cache[pa.Table](256 << 20)  # by path of the file; weight: bytes
+_PIECE = 8192  # rows
 _MANY = 50_000  # rows of a file from which several threads read it sooner than one
 
 
@@ -115,6 +116,24 @@ def delta_files(deltas: IcebergTable, after: int = 0) -> Iterator[DeltaFile]:
 def remember(path: str, rows: pa.Table) -> None:
     """Hold the deltas of a file that this process writes: it merges them next, most likely."""
     _LANDED.put(path, rows.select(ARROW.names).cast(ARROW), rows.nbytes)
+
+
+def memory_of(deltas: IcebergTable, file: DeltaFile) -> int:
+    """Bytes that the deltas of a file take in memory, about."""
+    if (held := _LANDED.get(file.path)) is not None:
+        return int(held.nbytes)
+    with deltas.io.new_input(file.path).open() as stream:
+        footer = pq.ParquetFile(stream).metadata
+    groups = (footer.row_group(number) for number in range(footer.num_row_groups))
+    return sum(group.total_byte_size for group in groups)
+
+
+def pieces(deltas: IcebergTable, files: list[DeltaFile]) -> Iterator[pa.Table]:
+    """The deltas in those files, as `read` gives them, some thousand at a time."""
+    for file in files:
+        with deltas.io.new_input(file.path).open() as stream:
+            for batch in pq.ParquetFile(stream).iter_batches(_PIECE):
+                yield pa.Table.from_batches([batch]).select(ARROW.names).cast(ARROW)
 
 
 def read(deltas: IcebergTable, files: list[DeltaFile]) -> pa.Table:

@@ -24,6 +24,7 @@ from pyiceberg.catalog.sql import IcebergTables
 from sqlalchemy import delete, update
 
 from smug_platform import iceberg
+from smug_platform.lake.batch import MEMORY
 from smug_platform.lake.merge import merge
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
@@ -35,6 +36,7 @@ PHOTOS = Table(name="photos", domain="photos", owner="team:photos", history=True
 VIEWS = Table(name="views", domain="photos", owner="team:photos", key=(), key_scope="shard")
 COLUMNS = [column("id", "BIGINT UNSIGNED"), column("title", "VARCHAR"), column("n", "INT")]
 LANES = 3
+MERGED_IN_PARTS = 0.3  # of the lakes: memory is so little there that a batch takes several parts
 READ_BY_PYICEBERG = 0.1  # of the lakes: to do it for each would take a sixth more time
 
 
@@ -205,6 +207,8 @@ class Lake:
         with self._catalog.engine.begin() as connection:
             connection.execute(delete(IcebergTables).where(IcebergTables.table_namespace == "lake"))
             connection.execute(update(IcebergTables).values(metadata_location=self._empty))
+        little = history.random.random() < MERGED_IN_PARTS
+        self._catalog.properties[MEMORY] = str(100_000 if little else 2 << 30)
         for batch in history.delivered():
             self._land(batch, is_held=history.random.random() < 0.8)
             if history.random.random() < 0.8:

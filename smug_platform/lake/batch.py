@@ -1,0 +1,127 @@
+"""What one commit of a lake table takes in: deltas that have landed, in parts that memory holds.
+
+A batch is of whole commits of `raw.deltas`. What is more than one commit of them takes is left for
+the next. A single one that is larger than memory allows comes in parts, by a hash of the row's key:
+all deltas of a row are in the same part.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.catalog import Catalog
+
+from smug_platform.duck import in_memory
+from smug_platform.iceberg import Table
+from smug_platform.lake.target import Target
+from smug_platform.raw import deltas as raw
+
+MEMORY = "smug.memory"
+"""The catalog's property that says how many bytes a merge may take."""
+_MEMORY = 2 << 30  # where it does not say
+_TIMES = 8  # what a merge takes at most, of the bytes of its deltas in memory
+NOTHING = raw.ARROW.empty_table()
+_CONTROL = pa.array(["ddl", "t"])
+
+
+@dataclass
+class Batch:
+    """Deltas of one table, up to a commit of `raw.deltas`.
+
+    control: schema changes and truncates, in no order. sequence: of the last commit that it takes
+    in. parts: in so many the rows come, and are merged one after another.
+    """
+
+    deltas: Table
+    files: list[raw.DeltaFile]
+    parts: int = 1
+    control: list[dict[str, Any]] = field(default_factory=list)
+    size: int = 0
+    latest: datetime | None = None
+    floor_times: dict[str, datetime] = field(default_factory=dict)
+    _rows: pa.Table | None = None
+
+    @property
+    def sequence(self) -> int:
+        """Of the last commit of `raw.deltas` that it takes in."""
+        return self.files[-1].sequence
+
+    @property
+    def raw_snapshot(self) -> int | None:
+        """The snapshot of `raw.deltas` that it was read from."""
+        snapshot = self.deltas.current_snapshot()
+        return snapshot.snapshot_id if snapshot else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing but control in it."""
+        return self.size == len(self.control)
+
+    def rows(self) -> Iterator[pa.Table]:
+        """The deltas of rows, part after part."""
+        if self._rows is not None:
+            yield self._rows
+            return
+        for part in range(self.parts):
+            pieces = raw.pieces(self.deltas, self.files)
+            yield pa.concat_tables(_of_part(piece, part, self.parts) for piece in pieces)
+
+    def look(self, pieces: Iterable[pa.Table]) -> None:
+        """Note what the deltas say beside their rows; keep these when they come in one part."""
+        held = []
+        for piece in pieces:
+            is_control = pc.is_in(piece["op"], value_set=_CONTROL)
+            self.control += piece.filter(is_control).to_pylist()
+            self.size += piece.num_rows
+            latest = pc.max(piece["committed_at"]).as_py()
+            self.latest = max(filter(None, (self.latest, latest)), default=None)
+            if self.parts == 1:
+                held.append(piece.filter(pc.invert(is_control)) if self.control else piece)
+        if self.parts == 1:
+            self._rows = pa.concat_tables(held)
+
+
+def allowed(catalog: Catalog) -> int:
+    """Bytes that a merge may take."""
+    return int(catalog.properties.get(MEMORY, _MEMORY))
+
+
+def next_batch(
+    deltas: Table, target: Target, after: int, *, most: int, memory: int
+) -> Batch | None:
+    """The deltas of the commits after sequence number `after`; None when there are none.
+
+    most: about so many deltas, one commit at least. memory: bytes that merging them may take.
+    """
+    chosen: list[raw.DeltaFile] = []
+    count = size = 0
+    for file in raw.delta_files(deltas, after):
+        if file.table != target.table.name:
+            continue
+        more = raw.memory_of(deltas, file)
+        is_full = count >= most or size + more > memory // _TIMES
+        if is_full and chosen and chosen[-1].sequence != file.sequence:
+            break
+        chosen.append(file)
+        count, size = count + file.rows, size + more
+    if not chosen:
+        return None
+    parts = -(-size * _TIMES // memory) if target.table.key else 1
+    batch = Batch(deltas, chosen, parts)
+    batch.look([raw.read(deltas, chosen)] if parts == 1 else raw.pieces(deltas, chosen))
+    return batch
+
+
+def _of_part(piece: pa.Table, part: int, parts: int) -> pa.Table:
+    """The rows of a piece whose key falls to the part. The key's names may change, so they are no
+    part of what is hashed.
+    """
+    rows = piece.filter(pc.invert(pc.is_in(piece["op"], value_set=_CONTROL)))
+    with in_memory() as connection:
+        connection.register("rows", rows.select(["key"]))
+        hashed = f"hash(json_extract_string(key, '$.*')) % {parts} = {part} as chosen"
+        found = connection.sql(f"select {hashed} from rows").to_arrow_table()
+    return rows.filter(found["chosen"])
