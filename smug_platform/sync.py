@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from smug_platform.errors import SmugError
-from smug_platform.lake.compact import compact, debt
+from smug_platform.lake.compact import step
 from smug_platform.lake.feed import current_snapshots
 from smug_platform.lake.merge import Merged, merge, pending
 from smug_platform.lake.target import Target, targets
@@ -219,24 +219,29 @@ def keep_on(
 class ToTheLake:
     """`ingest` by one micro-batch, for one who calls it over and over.
 
-    Merges leave small files. They are made one every so often, before they slow the merges down.
+    Merges leave small files. After each half pass one step of compaction is done where it is due,
+    so that the next merge waits for one step at most.
     """
 
-    _TEND_EVERY = 20  # passes
-
     def __init__(self, platform: Platform) -> None:
-        self._platform, self._passes = platform, 0
+        self._platform = platform
+        self._targets = {target.name: target for target in platform.targets}
+        self._merged: dict[str, None] = {}  # tables that may owe a step, in the order of their turn
 
     def __call__(self) -> Synced:
         """One half pass."""
         synced = ingest(self._platform, batches=1)
-        self._passes += synced.moved
-        if synced.moved and self._passes % self._TEND_EVERY == 0:
-            catalog = self._platform.lakehouse.catalog
-            for target in self._platform.targets:
-                if debt(catalog, target).due:
-                    compact(catalog, target)
+        self._merged |= dict.fromkeys(merged.table for merged in synced.merged if merged.commits)
+        self._tend()
         return synced
+
+    def _tend(self) -> None:
+        """Do one step of one table. A table that owes none is looked at again once it is merged."""
+        for name in list(self._merged):
+            del self._merged[name]
+            if step(self._platform.lakehouse.catalog, self._targets[name]):
+                self._merged[name] = None
+                return
 
 
 class ToTheMarts:

@@ -54,12 +54,13 @@ class Change:
 
     rows: to append, in the table's schema, or None.
     replaced: (file number, row) of the rows that go, as `LakeFiles.read` gave them, or None.
-    rewrite: every live file goes as well (compaction).
+    removed: data and delete files that go as a whole; who lets go of a data file gives its live
+    rows again in `rows`, and of a delete file, what it says of files that stay in `replaced`.
     """
 
     rows: pa.Table | None = None
     replaced: pa.Table | None = None
-    rewrite: bool = False
+    removed: Sequence[DataFile] = ()
 
 
 def commit(
@@ -81,8 +82,7 @@ def commit(
     if deletes is not None:
         added.append(deletes.result())
         remember_deletes(added[-1], gone)
-    live = (*files.data, *files.deletes) if change.rewrite else ()
-    removed = {file.file_path: file for file in live}
+    removed = {file.file_path: file for file in change.removed}
     return _stage(transaction, _Plan(Operation.OVERWRITE, added, removed), summary)
 
 

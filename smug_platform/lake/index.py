@@ -83,6 +83,10 @@ class Index:
         """The words of the rows' keys; rows: with the identity's columns."""
         return keys(self._target, rows, self._kinds)
 
+    def holds(self, files: LakeFiles) -> bool:
+        """Whether the index lacks none of the table's files."""
+        return all(file.file_path in self._files for file in files.data)
+
     def sync(self, files: LakeFiles) -> None:
         """Read what the index lacks of the table's files, and forget files that are gone."""
         key_columns = list(dict.fromkeys((*self._target.identity, "_position")))

@@ -266,7 +266,7 @@ def _merge_batch(
     change = iceberg.Change(shaped(rows, schema), replaced)
     snapshot_id = iceberg.commit(transaction, files, change, summary=summary)
     transaction.commit_transaction()
-    _enter(index, table, files, rows)
+    enter(index, table, files, rows)
     return Merged(
         target.name,
         deltas=batch.size,
@@ -284,8 +284,11 @@ def _merge_batch(
     )
 
 
-def _enter(index: Index, table: Iceberg, files: LakeFiles, rows: pa.Table) -> None:
-    """Enter the rows of a commit in the index; what is not entered is read by the next merge."""
+def enter(index: Index, table: Iceberg, files: LakeFiles, rows: pa.Table) -> None:
+    """Enter the rows of a commit in the index; what is not entered is read by the next merge.
+
+    files: those before the commit.
+    """
     before = {file.file_path for file in files.data}
     after = LakeFiles(table.io, table.schema(), table.current_snapshot())
     added = [file for file in after.data if file.file_path not in before]

@@ -13,7 +13,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from smug_platform import iceberg
-from smug_platform.lake.compact import compact, debt
+from smug_platform.lake.compact import steps
 from smug_platform.lake.merge import name_of
 from smug_platform.lake.target import Target, targets
 from smug_platform.orchestration.drain import to_the_lake, to_the_marts
@@ -67,14 +67,16 @@ def jobs(
 
 
 def compaction_job(targets: Sequence[Target]) -> dg.JobDefinition:
-    """Makes one file of the many of each table that is due, and removes what no table names."""
+    """Compacts each table that is due, step by step, and removes what no table names."""
 
     @dg.op(name="compact", pool="lake")
     def compact_due(context: dg.OpExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> None:
         for target in targets:
-            owed = debt(lakehouse.catalog, target)
-            if owed.due and compact(lakehouse.catalog, target):
-                context.log.info(f"lake.{target.name}: {owed.data_files} files became one")
+            for step in steps(lakehouse.catalog, target):
+                context.log.info(
+                    f"lake.{target.name}: {step.data_files} data files and {step.delete_files}"
+                    f" delete files became one each, {step.rows} rows, in {step.seconds:.1f} s"
+                )
         names = [DELTAS_NAME, *(name_of(target) for target in targets)]
         for name, table in iceberg.load_all(lakehouse.catalog, names).items():
             if removed := iceberg.remove_orphans(table, _ORPHAN_AGE):

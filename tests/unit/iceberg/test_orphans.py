@@ -14,6 +14,7 @@ from smug_platform.iceberg.catalog import LocalCatalog
 from tests.unit.iceberg.tables import (
     NAME,
     SCHEMA,
+    all_files,
     files_of,
     ids_of,
     load,
@@ -67,7 +68,8 @@ def test_all_that_a_kept_snapshot_names_stays(catalog: LocalCatalog, tmp_path: P
     for number in range(12):
         put(load(catalog), number, number - 1)
         if number == 8:
-            stage(load(catalog), [], Change(rows(*range(9)), rewrite=True)).commit_transaction()
+            whole = Change(rows(*range(9)), removed=all_files(load(catalog)))
+            stage(load(catalog), [], whole).commit_transaction()
     table = load(catalog)
     rows_before = readable(table)
     grow_old(tmp_path / "lake")
