@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from smug_platform.errors import SmugError
-from smug_platform.lake.compact import step
 from smug_platform.lake.feed import current_snapshots
 from smug_platform.lake.merge import Merged, merge, pending
 from smug_platform.lake.target import Target, targets
+from smug_platform.lake.tend import Tending
 from smug_platform.raw.backlog import BATCHES, land_backlog
 from smug_platform.raw.land import Landed
 from smug_platform.raw.resources import Lakehouse
@@ -219,29 +219,18 @@ def keep_on(
 class ToTheLake:
     """`ingest` by one micro-batch, for one who calls it over and over.
 
-    Merges leave small files. After each half pass one step of compaction is done where it is due,
-    so that the next merge waits for one step at most.
+    The lake is tended in between, which bounds what its merges leave behind.
     """
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._targets = {target.name: target for target in platform.targets}
-        self._merged: dict[str, None] = {}  # tables that may owe a step, in the order of their turn
+        self._tend = Tending(platform.lakehouse.catalog, platform.targets)
 
     def __call__(self) -> Synced:
         """One half pass."""
         synced = ingest(self._platform, batches=1)
-        self._merged |= dict.fromkeys(merged.table for merged in synced.merged if merged.commits)
-        self._tend()
+        self._tend(merged.table for merged in synced.merged if merged.commits)
         return synced
-
-    def _tend(self) -> None:
-        """Do one step of one table. A table that owes none is looked at again once it is merged."""
-        for name in list(self._merged):
-            del self._merged[name]
-            if step(self._platform.lakehouse.catalog, self._targets[name]):
-                self._merged[name] = None
-                return
 
 
 class ToTheMarts:

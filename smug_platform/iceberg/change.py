@@ -5,6 +5,7 @@ here, of updates that pyiceberg's transactions know. In the same commit old snap
 metadata, and small manifests are folded, so that the thousandth commit costs what the first did.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
@@ -40,6 +41,7 @@ from pyiceberg.table.update import (
 
 from smug_platform.iceberg.datafiles import FileWriter, OnFile, Rows, writers
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles, remember_deletes
+from smug_platform.iceberg.held import hold
 from smug_platform.iceberg.manifests import NewSnapshot, entries, manifests
 
 _FOLD = 8  # manifests of about one size that become one; a snapshot's list grows by the logarithm
@@ -149,6 +151,7 @@ def _stage(transaction: Transaction, plan: _Plan, summary: Mapping[str, str]) ->
     updates: tuple[TableUpdate, ...] = (
         AddSnapshotUpdate(snapshot=snapshot),
         SetSnapshotRefUpdate.model_validate(main),
+        *hold(metadata, time.time_ns() // 1_000_000),
         *_expired(metadata),
     )
     transaction._apply(updates, (AssertRefSnapshotId.model_validate(base),))

@@ -46,8 +46,11 @@ class LakeFiles:
 
     def gone(self) -> list[int]:
         """How many rows of each data file are deleted, in the order of `data`."""
-        counts = [_counts(self._io, file) for file in self.deletes]
-        return [sum(count.get(file.file_path, 0) for count in counts) for file in self.data]
+        total: dict[str, int] = {}
+        for file in self.deletes:
+            for path, count in _counts(self._io, file).items():
+                total[path] = total.get(path, 0) + count
+        return [total.get(file.file_path, 0) for file in self.data]
 
     def unused(self) -> list[int]:
         """How many rows of each delete file name data files that are gone, in their order."""

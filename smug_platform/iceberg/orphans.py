@@ -1,9 +1,12 @@
 """Removing files of a table that none of its snapshots names.
 
 They are what expired snapshots leave behind, and merges that were killed or lost to another. Each
-is kept for an age that must be longer than any commit takes and any reader holds a snapshot.
+is kept for an age that must be longer than any commit takes. A file's age does not say how long ago
+it was still live: what readers may hold is seen to by `held`.
 """
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -12,25 +15,32 @@ from pyarrow.fs import FileSelector, FileSystem, FileType
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
 
+from smug_platform.iceberg.held import HELD
 from smug_platform.iceberg.manifests import entries, manifests
 
 
-def remove_orphans(table: Table, older_than: timedelta) -> int:
+def remove_orphans(table: Table, older_than: timedelta = HELD, *, seconds: float = math.inf) -> int:
     """Remove what is older than that and that the table as it stands now does not name.
 
-    How many files went: data and delete files, manifests, their lists, and metadata files. Raises
-    the file system's errors, having removed nothing, when anything of the table can't be read.
+    seconds: after which the rest is left for the next time. How many files went: data and delete
+    files, manifests, their lists, and metadata files. Raises the file system's errors, having
+    removed nothing, when anything of the table can't be read.
     """
+    end = time.monotonic() + seconds
     before = datetime.now(UTC) - older_than
     found = [(fs, path) for fs, path, at in _files(table) if at < before]
     # Loaded after the listing: what was committed meanwhile is named then.
     fresh = table.catalog.load_table(table.name())
     named = {_place(fresh, location)[1] for location in _named(fresh)}
     orphans = [(fs, path) for fs, path in found if path not in named]
+    removed = 0
     for fs, path in orphans:
+        if time.monotonic() >= end:
+            break
         with suppress(FileNotFoundError):  # another was at it too
             fs.delete_file(path)
-    return len(orphans)
+        removed += 1
+    return removed
 
 
 def _named(table: Table) -> Iterator[str]:

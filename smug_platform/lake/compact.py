@@ -12,7 +12,7 @@ that their row was deleted at the source are rows like others and stay.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from pyiceberg.manifest import DataFile
 
 from smug_platform import iceberg
 from smug_platform.iceberg import FILE, ROW, LakeFiles
-from smug_platform.lake.index import index_of
+from smug_platform.lake.index import opened_index
 from smug_platform.lake.merge import KIND, SEQUENCE, enter, merged_sequence, name_of
 from smug_platform.lake.runs import Array
 from smug_platform.lake.target import Target
@@ -38,6 +38,8 @@ GONE_SHARE = 0.25
 """Rows of a large file that may be deleted. At 0.25 three rows are written anew for each one that
 is let go; at 0.2 it would be four.
 """
+REST_S = 2.0
+"""Seconds between two steps of a table beside merges of another process: the largest take less."""
 _ROW_BYTES = 64  # of a row of usual width in a file; wider rows count as more of them
 _TRIES = 3
 
@@ -108,6 +110,18 @@ def steps(catalog: Catalog, target: Target, *, thorough: bool = False) -> Iterat
         yield done
 
 
+def rounds(catalog: Catalog, targets: Sequence[Target]) -> Iterator[tuple[Target, Step]]:
+    """Step after step of each table until none is due, with time between two rounds in which a
+    merge that a step was before comes through.
+    """
+    owing = list(targets)
+    while owing:
+        done = [(target, made) for target in owing if (made := step(catalog, target))]
+        yield from done
+        if owing := [target for target, _ in done]:
+            time.sleep(REST_S)
+
+
 def step(catalog: Catalog, target: Target, *, thorough: bool = False) -> Step | None:
     """Do the next step; None when nothing is due, or when merges were first time and again."""
     for _ in range(_TRIES):
@@ -159,14 +173,14 @@ def _do(catalog: Catalog, target: Target, table: iceberg.Table, plan: _Plan) -> 
     kept = kept.filter(pa.array(np.isin(kept[FILE].to_numpy(), whole, invert=True)))
     removed = [files.data[n] for n in whole] + [files.deletes[n] for n in plan.deletes]
     change = iceberg.Change(rows, pa.concat_tables([moved, kept]), removed)
-    index = index_of(catalog, target, table, table.schema())
-    is_known = index.holds(files)
+    index = opened_index(catalog, target, table)
+    is_followed = index is not None and index.holds(files)
     transaction = table.transaction()
     summary = {KIND: "compact", SEQUENCE: str(merged_sequence(table))}
     snapshot_id = iceberg.commit(transaction, files, change, summary=summary)
     transaction.commit_transaction()
-    if is_known:  # else the next merge reads the new file with the others that it lacks
-        enter(index, table, files, rows)
+    if index is not None and is_followed:  # else the next merge reads the new file
+        enter(index, table, files, snapshot_id, rows)
     seconds = time.perf_counter() - started
     return Step(len(plan.data), len(plan.deletes), rows.num_rows, snapshot_id, seconds)
 

@@ -266,7 +266,7 @@ def _merge_batch(
     change = iceberg.Change(shaped(rows, schema), replaced)
     snapshot_id = iceberg.commit(transaction, files, change, summary=summary)
     transaction.commit_transaction()
-    enter(index, table, files, rows)
+    enter(index, table, files, snapshot_id, rows)
     return Merged(
         target.name,
         deltas=batch.size,
@@ -284,13 +284,13 @@ def _merge_batch(
     )
 
 
-def enter(index: Index, table: Iceberg, files: LakeFiles, rows: pa.Table) -> None:
+def enter(index: Index, table: Iceberg, files: LakeFiles, snapshot_id: int, rows: pa.Table) -> None:
     """Enter the rows of a commit in the index; what is not entered is read by the next merge.
 
-    files: those before the commit.
+    files: those before the commit. snapshot_id: the commit's own; the table may be past it.
     """
     before = {file.file_path for file in files.data}
-    after = LakeFiles(table.io, table.schema(), table.current_snapshot())
+    after = LakeFiles(table.io, table.schema(), table.snapshot_by_id(snapshot_id))
     added = [file for file in after.data if file.file_path not in before]
     if len(added) == 1:
         index.add(added[0].file_path, index.keys(rows), positions(rows))

@@ -42,7 +42,8 @@ class Bounds:
 
 
 def crowded(files: Sequence[File], bounds: Bounds) -> list[File]:
-    """The files that are to become one next, small ones first; none when nothing is due.
+    """The files that are to become one next, small ones first, with those in which nothing counts;
+    none when nothing is due.
 
     >>> small = [File(number, rows=100, gone=0, size=100) for number in range(3)]
     >>> [file.number for file in crowded(small, Bounds(files=2, rows=250, share=0.3))]
@@ -50,15 +51,17 @@ def crowded(files: Sequence[File], bounds: Bounds) -> list[File]:
     >>> crowded(small[:2], Bounds(files=2, rows=250, share=0.3))
     []
     """
-    for alike in _classes(files, bounds):
+    dead = [file for file in files if file.is_dead]
+    alive = [file for file in files if not file.is_dead]
+    for alike in _classes(alive, bounds):
         if len(alike) > bounds.files or (
             len(alike) > 1 and sum(file.size for file in alike) >= bounds.rows
         ):
-            return _packed(alike, bounds) + [file for file in files if file.is_dead]
-    for file in files:
+            return _packed(alike, bounds) + dead
+    for file in alive:
         if _is_large(file, bounds) and file.gone >= bounds.share * file.rows:
-            return [file] + [other for other in files if other.is_dead and other is not file]
-    return []
+            return [file, *dead]
+    return dead if len(dead) > bounds.files else []
 
 
 def untidy(files: Sequence[File], bounds: Bounds) -> list[File]:
@@ -78,10 +81,10 @@ def untidy(files: Sequence[File], bounds: Bounds) -> list[File]:
 
 
 def _classes(files: Sequence[File], bounds: Bounds) -> Iterator[list[File]]:
-    """The small files by class, smallest first."""
+    """The small ones of these files by class, smallest first."""
     classes: dict[int, list[File]] = {}
     for file in files:
-        if not file.is_dead and not _is_large(file, bounds):
+        if not _is_large(file, bounds):
             number = int(log(max(file.size / _SMALLEST, 1), _GROWTH) + (file.size >= _SMALLEST))
             classes.setdefault(number, []).append(file)
     for _, alike in sorted(classes.items()):

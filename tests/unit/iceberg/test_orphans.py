@@ -15,7 +15,6 @@ from tests.unit.iceberg.tables import (
     NAME,
     SCHEMA,
     all_files,
-    files_of,
     ids_of,
     load,
     new_catalog,
@@ -79,8 +78,8 @@ def test_all_that_a_kept_snapshot_names_stays(catalog: LocalCatalog, tmp_path: P
     assert len(on_disk(tmp_path, "*.parquet")) < 12
     assert len(on_disk(tmp_path, "*.json")) <= 11
     put(load(catalog), 50)
-    assert files_of(load(catalog)).rows == 13
-    assert remove_orphans(load(catalog), DAY) == 0
+    remove_orphans(load(catalog), DAY)
+    assert ids_of(load(catalog)) == [*range(12), 50]
 
 
 def test_loser_of_a_conflict_and_its_metadata_go(catalog: LocalCatalog, tmp_path: Path) -> None:
