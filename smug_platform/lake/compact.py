@@ -32,7 +32,7 @@ from smug_platform.lake.tiers import Bounds, File, crowded, untidy
 
 MAX_FILES = 16
 """Files of about one size that a table may have; a scan of that many takes some 1.3 times one's."""
-STEP_ROWS = 500_000
+STEP_ROWS = 250_000
 """Rows that a step reads, or a file of up to twice as many: about half a second."""
 GONE_SHARE = 0.25
 """Rows of a large file that may be deleted. At 0.25 three rows are written anew for each one that

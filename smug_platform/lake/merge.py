@@ -39,6 +39,7 @@ _BUGS = (duckdb.Error, ArithmeticError, LookupError, TypeError, ValueError)
 _EXAMINED: dict[tuple[UUID, UUID], int] = {}
 """Up to which raw commit a lake table was found to lack nothing, by both tables' ids."""
 
+_ATTEMPTS = 5  # plans of one commit, where other writers keep coming first
 SEQUENCE, STATE, KIND = "smug.raw.sequence", "smug.state", "smug.kind"
 
 
@@ -142,7 +143,7 @@ def merge(catalog: Catalog, target: Target, *, max_deltas: int = 500_000) -> Mer
 
 
 def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None:
-    for _ in range(3):
+    for _ in range(_ATTEMPTS):
         table = iceberg.load(catalog, name_of(target))
         batch = _next_batch(catalog, target, table, max_deltas)
         if batch is None:
