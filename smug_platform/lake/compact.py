@@ -33,7 +33,9 @@ from smug_platform.lake.tiers import Bounds, File, crowded, untidy
 MAX_FILES = 16
 """Files of about one size that a table may have; a scan of that many takes some 1.3 times one's."""
 STEP_ROWS = 250_000
-"""Rows that a step reads, or a file of up to twice as many: about half a second."""
+"""Rows that a step reads, or a file of up to twice as many: about a third of a second."""
+TEND_S = 0.4
+"""Seconds between two merges after which no step is begun: with the last one it is under one."""
 GONE_SHARE = 0.25
 """Rows of a large file that may be deleted. At 0.25 three rows are written anew for each one that
 is let go; at 0.2 it would be four.
@@ -108,6 +110,15 @@ def steps(catalog: Catalog, target: Target, *, thorough: bool = False) -> Iterat
     """Do step after step until nothing is due. thorough: until the table is tidy."""
     while done := step(catalog, target, thorough=thorough):
         yield done
+
+
+def tend(catalog: Catalog, target: Target, seconds: float = TEND_S) -> bool:
+    """Do the steps that are due, and begin none after so long; whether there may be more to do."""
+    end = time.monotonic() + seconds
+    while step(catalog, target):
+        if time.monotonic() >= end:
+            return True
+    return False
 
 
 def rounds(catalog: Catalog, targets: Sequence[Target]) -> Iterator[tuple[Target, Step]]:

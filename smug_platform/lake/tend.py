@@ -11,7 +11,7 @@ from itertools import cycle
 from pyiceberg.catalog import Catalog
 
 from smug_platform import iceberg
-from smug_platform.lake.compact import step
+from smug_platform.lake.compact import TEND_S, tend
 from smug_platform.lake.merge import name_of
 from smug_platform.lake.target import Target
 from smug_platform.raw.deltas import NAME as DELTAS_NAME
@@ -32,7 +32,7 @@ class Tending:
         self._tidied = time.monotonic()
 
     def __call__(self, merged: Iterable[str]) -> None:
-        """Do a step of compaction of one table, or remove old files of one, where that is due.
+        """Compact for a while where that is due, else remove old files of one table.
 
         merged: the tables that have been merged since the last time.
         """
@@ -42,9 +42,10 @@ class Tending:
 
     def _compact(self) -> bool:
         """A table that owes no step is looked at again once it is merged."""
+        end = time.monotonic() + TEND_S
         for name in list(self._merged):
             del self._merged[name]
-            if step(self._catalog, self._targets[name]):
+            if tend(self._catalog, self._targets[name], end - time.monotonic()):
                 self._merged[name] = None
                 return True
         return False
