@@ -34,8 +34,8 @@ MAX_FILES = 16
 """Files of about one size that a table may have; a scan of that many takes some 1.3 times one's."""
 STEP_ROWS = 250_000
 """Rows that a step reads, or a file of up to twice as many: about a third of a second."""
-TEND_S = 0.4
-"""Seconds between two merges after which no step is begun: with the last one it is under one."""
+TEND_S = 0.8
+"""Seconds that compaction is to take between two merges; a step may take longer than planned."""
 GONE_SHARE = 0.25
 """Rows of a large file that may be deleted. At 0.25 three rows are written anew for each one that
 is let go; at 0.2 it would be four.
@@ -113,10 +113,12 @@ def steps(catalog: Catalog, target: Target, *, thorough: bool = False) -> Iterat
 
 
 def tend(catalog: Catalog, target: Target, seconds: float = TEND_S) -> bool:
-    """Do the steps that are due, and begin none after so long; whether there may be more to do."""
+    """Do a step, and more if they end within so many seconds when each takes as long as the one
+    before it; whether there may be more to do.
+    """
     end = time.monotonic() + seconds
-    while step(catalog, target):
-        if time.monotonic() >= end:
+    while done := step(catalog, target):
+        if time.monotonic() + done.seconds > end:
             return True
     return False
 
