@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from pyarrow.fs import FileSelector, FileSystem, FileType
 from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table
 
 from smug_platform.iceberg.held import HELD
@@ -31,7 +32,7 @@ def remove_orphans(table: Table, older_than: timedelta = HELD, *, seconds: float
     found = [(fs, path) for fs, path, at in _files(table) if at < before]
     # Loaded after the listing: what was committed meanwhile is named then.
     fresh = table.catalog.load_table(table.name())
-    named = {_place(fresh, location)[1] for location in _named(fresh)}
+    named = {_place(fresh, location)[1] for location in set(_named(fresh))}
     orphans = [(fs, path) for fs, path in found if path not in named]
     removed = 0
     for fs, path in orphans:
@@ -47,11 +48,13 @@ def _named(table: Table) -> Iterator[str]:
     """The locations of all that the table's metadata lead to."""
     yield table.metadata_location
     yield from (entry.metadata_file for entry in table.metadata.metadata_log)
+    held: dict[str, ManifestFile] = {}  # each once: most snapshots share most of theirs
     for snapshot in table.metadata.snapshots:
         yield snapshot.manifest_list
-        for manifest in manifests(snapshot, table.io):
-            yield manifest.manifest_path
-            yield from (entry.data_file.file_path for entry in entries(manifest, table.io))
+        held |= {manifest.manifest_path: manifest for manifest in manifests(snapshot, table.io)}
+    for path, manifest in held.items():
+        yield path
+        yield from (entry.data_file.file_path for entry in entries(manifest, table.io))
 
 
 def _files(table: Table) -> Iterator[tuple[FileSystem, str, datetime]]:
