@@ -2,13 +2,15 @@
 
 A commit is all that stands between a planned change and its durability: the two data files, the
 manifests, their list, the metadata, the catalog, each of them synced. Opening the table and its
-list of files, which every merge does first, is measured beside it. Nothing is compacted meanwhile,
-and no file that is out of use is removed.
+list of files, which every merge does first, is measured beside it. Nothing is compacted meanwhile;
+every fifty commits the files go that no snapshot names any more and that are older than some
+seconds (an hour, where it is not for a benchmark).
 """
 
 import statistics
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -26,17 +28,19 @@ from smug_platform.lake.merge import SEQUENCE, name_of
 from smug_platform.lake.schema import shaped
 
 ROWS = 1_000
+_TIDY_EVERY = 50  # commits
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some commits in a row: seconds of each, seconds of the cores for all, and what is in the
-    metadata folder afterwards.
+    """Some commits in a row: seconds of each, seconds of the cores for all, seconds of each removal
+    of old files, and what is in the metadata folder at most.
     """
 
     plan: list[float]
     commit: list[float]
     cpu: float
+    tidy: list[float]
     files: int
     bytes: int
 
@@ -44,6 +48,7 @@ class Part:
 def main(
     commits: Annotated[int, typer.Option(help="how many")] = 2_000,
     every: Annotated[int, typer.Option(help="commits of which a median is taken")] = 200,
+    age: Annotated[float, typer.Option(help="seconds after which unused files go")] = 5.0,
 ) -> None:
     """Run the benchmark and print its table."""
     found = grid(
@@ -53,31 +58,34 @@ def main(
         "slowest",
         "cores ms",
         "open ms",
+        "removal ms",
         "metadata files",
         "metadata MB",
     )
     with TemporaryDirectory() as folder:
-        done = fresh(run, Path(folder), commits, every)
+        done = fresh(run, Path(folder), commits, every, age)
     for number, part in enumerate(done.value):
         ordered = sorted(part.commit)
         found.add_row(
             f"{(number + 1) * every:,}", f"{statistics.median(ordered) * 1000:.1f}",
             f"{ordered[int(len(ordered) * 0.95)] * 1000:.1f}", f"{ordered[-1] * 1000:.0f}",
             f"{part.cpu / len(ordered) * 1000:.1f}",
-            f"{statistics.median(part.plan) * 1000:.1f}", f"{part.files:,}",
+            f"{statistics.median(part.plan) * 1000:.1f}",
+            f"{statistics.median(part.tidy) * 1000:.0f}", f"{part.files:,}",
             f"{part.bytes / 1e6:.1f}",
         )  # fmt: skip
     print_grid(f"medians of each {every} commits; peak memory {done.memory} MB", found)
 
 
-def run(home: Path, commits: int, every: int) -> list[Part]:
+def run(home: Path, commits: int, every: int, age: float) -> list[Part]:
     """Commit so many times."""
     make_base(home, NARROW, ROWS)
     catalog, name = catalog_in(home), name_of(NARROW.target)
     metadata = home / "lake" / name.replace(".", "/") / "metadata"
     batches = [base_rows(NARROW, n * ROWS, (n + 1) * ROWS) for n in range(20)]
     replaced = pa.table({FILE: pa.array([0] * 500, pa.int32()), ROW: pa.array(range(500))})
-    parts, plan, commit, cpu = [], [], [], 0.0
+    parts: list[Part] = []
+    plan, commit, tidy, sizes, cpu = [], [], [], [0], 0.0
     for number in range(1, commits + 1):
         started = time.perf_counter()
         table = iceberg.load(catalog, name)
@@ -93,11 +101,15 @@ def run(home: Path, commits: int, every: int) -> list[Part]:
         commit.append(time.perf_counter() - planned)
         cpu += time.process_time() - used
         plan.append(planned - started)
+        if number % _TIDY_EVERY == 0:
+            sizes = max(sizes, [path.stat().st_size for path in metadata.iterdir()], key=len)
+            started = time.perf_counter()
+            iceberg.remove_orphans(table, timedelta(seconds=age))
+            tidy.append(time.perf_counter() - started)
         if number % every == 0:
-            sizes = [path.stat().st_size for path in metadata.iterdir()]
-            parts.append(Part(plan, commit, cpu, len(sizes), sum(sizes)))
+            parts.append(Part(plan, commit, cpu, tidy, len(sizes), sum(sizes)))
             progress(f"{number:,}: {statistics.median(commit) * 1000:.1f} ms")
-            plan, commit, cpu = [], [], 0.0
+            plan, commit, tidy, sizes, cpu = [], [], [], [0], 0.0
     return parts
 
 

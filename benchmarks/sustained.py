@@ -1,8 +1,9 @@
 """A hundred batches one after the other into T rows, with the compaction that comes in between.
 
 The batches stand in `raw.deltas` before the clock starts; it runs while they are merged and while
-the table is tended, as the drain run does it. Bytes written are those of all files of the table,
-for each byte of net change (the data file and the delete file of each merge).
+the table is tended, as the drain run does it: after each merge, compaction for a while where it is
+due. The longest of these is the longest that a merge has to wait. Bytes written are those of all
+files of the table, for each byte of net change (the data file and the delete file of each merge).
 """
 
 import time
@@ -18,20 +19,21 @@ from bench.process import fresh
 from bench.shapes import SHAPES, Shape
 from bench.show import grid, numbers, print_grid, progress
 
-from smug_platform.lake.compact import compact, debt
-
-TEND_EVERY = 20  # merges after which the drain run looks whether there is something to compact
+from smug_platform.lake.compact import Debt, debt, tend
 
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds of each merge and of each compaction; bytes of net change, and of all files."""
+    """Seconds of each merge, of each compaction between two, and of each look that found none due;
+    bytes of net change, and of all files; what is owed at the end.
+    """
 
     merges: list[float]
-    tended: list[float]
+    waits: list[float]
+    looks: list[float]
     net: int
     written: int
-    files: int
+    owed: Debt
 
 
 def main(
@@ -43,8 +45,9 @@ def main(
     """Run the benchmark and print its table."""
     table = SHAPES[shape]
     found = grid(
-        "changes a batch", "changes/s", "merge ms", "95 %", "longest", "compactions",
-        "longest s", "written for each byte", "data files", "peak MB (own)",
+        "changes a batch", "changes/s", "merge ms", "95 %", "longest", "compacted",
+        "median s", "longest s", "look ms", "bytes for each byte", "data files", "deleted",
+        "peak MB (own)",
     )  # fmt: skip
     for size in numbers(batches):
         with TemporaryDirectory() as folder:
@@ -55,34 +58,39 @@ def main(
             done = fresh(sustain, home, table)
         took: Run = done.value
         ordered = sorted(took.merges)
-        seconds = sum(took.merges) + sum(took.tended)
+        seconds = sum(took.merges) + sum(took.waits) + sum(took.looks)
         progress(f"{size:,}: {len(ordered) * size / seconds:,.0f} changes/s")
         found.add_row(
             f"{size:,}", f"{len(ordered) * size / seconds:,.0f}",
             f"{median(ordered) * 1000:,.0f}", f"{ordered[int(len(ordered) * 0.95)] * 1000:,.0f}",
-            f"{ordered[-1] * 1000:,.0f}", str(len(took.tended)),
-            f"{max(took.tended, default=0.0):.2f}", f"{took.written / took.net:.1f}",
-            str(took.files), done.memory,
+            f"{ordered[-1] * 1000:,.0f}", str(len(took.waits)),
+            f"{median(took.waits or [0.0]):.2f}", f"{max(took.waits, default=0.0):.2f}",
+            f"{median(took.looks or [0.0]) * 1000:.1f}",
+            f"{took.written / took.net:.1f}", str(took.owed.data_files),
+            f"{took.owed.deleted_share:.0%}", done.memory,
         )  # fmt: skip
     print_grid(f"T = {rows:,}, {table.about}; {commits} commits", found)
 
 
 def sustain(home: Path, shape: Shape) -> Run:
-    """Merge the batches that are prepared, tending the table in between."""
+    """Merge the batches that are prepared, tending the table after each."""
     catalog, target = catalog_in(home), shape.target
-    merges, tended, net, total = [], [], 0, 0
+    merges: list[float] = []
+    waits: list[float] = []
+    looks: list[float] = []
+    net = total = 0
     for number, (_, batch) in enumerate(prepared(home)):
         took = merge_once(catalog, home, shape, batch)
         if number == 0:  # it maps the index
             continue
         merges.append(took.seconds)
         net, total = net + took.net_bytes, total + took.bytes
-        if number % TEND_EVERY == 0 and debt(catalog, target).due:
-            written, started = Written(home / "lake" / "lake"), time.perf_counter()
-            compact(catalog, target)
-            tended.append(time.perf_counter() - started)
-            total += sum(written.files().values())
-    return Run(merges, tended, net, total, debt(catalog, target).data_files)
+        written, started = Written(home / "lake" / "lake"), time.perf_counter()
+        tend(catalog, target)
+        seconds, new = time.perf_counter() - started, sum(written.files().values())
+        (waits if new else looks).append(seconds)
+        total += new
+    return Run(merges, waits, looks, net, total, debt(catalog, target))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from smug_platform.errors import SmugError
-from smug_platform.lake.compact import compact, debt
 from smug_platform.lake.feed import current_snapshots
 from smug_platform.lake.merge import Merged, merge, pending
 from smug_platform.lake.target import Target, targets
+from smug_platform.lake.tend import Tending
 from smug_platform.raw.backlog import BATCHES, land_backlog
 from smug_platform.raw.land import Landed
 from smug_platform.raw.resources import Lakehouse
@@ -219,23 +219,17 @@ def keep_on(
 class ToTheLake:
     """`ingest` by one micro-batch, for one who calls it over and over.
 
-    Merges leave small files. They are made one every so often, before they slow the merges down.
+    The lake is tended in between, which bounds what its merges leave behind.
     """
 
-    _TEND_EVERY = 20  # passes
-
     def __init__(self, platform: Platform) -> None:
-        self._platform, self._passes = platform, 0
+        self._platform = platform
+        self._tend = Tending(platform.lakehouse.catalog, platform.targets)
 
     def __call__(self) -> Synced:
         """One half pass."""
         synced = ingest(self._platform, batches=1)
-        self._passes += synced.moved
-        if synced.moved and self._passes % self._TEND_EVERY == 0:
-            catalog = self._platform.lakehouse.catalog
-            for target in self._platform.targets:
-                if debt(catalog, target).due:
-                    compact(catalog, target)
+        self._tend(merged.table for merged in synced.merged if merged.commits)
         return synced
 
 

@@ -5,6 +5,7 @@ here, of updates that pyiceberg's transactions know. In the same commit old snap
 metadata, and small manifests are folded, so that the thousandth commit costs what the first did.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
@@ -40,6 +41,7 @@ from pyiceberg.table.update import (
 
 from smug_platform.iceberg.datafiles import FileWriter, OnFile, Rows, writers
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles, remember_deletes
+from smug_platform.iceberg.held import hold
 from smug_platform.iceberg.manifests import NewSnapshot, entries, manifests
 
 _FOLD = 8  # manifests of about one size that become one; a snapshot's list grows by the logarithm
@@ -52,15 +54,17 @@ _KEEP = 40  # snapshots kept; a warehouse further behind is loaded whole
 class Change:
     """What one commit does to a table.
 
-    rows: to append, in the table's schema, or None. written: files of such rows that `write` made.
+    rows: to append, in the table's schema, or None.
     replaced: (file number, row) of the rows that go, as `LakeFiles.read` gave them, or None.
-    rewrite: every live file goes as well (compaction).
+    removed: data and delete files that go as a whole; who lets go of a data file gives its live
+    rows again in `rows`, and of a delete file, what it says of files that stay in `replaced`.
+    written: files of more rows to append, that `write` made.
     """
 
     rows: pa.Table | None = None
     replaced: pa.Table | None = None
+    removed: Sequence[DataFile] = ()
     written: Sequence[DataFile] = ()
-    rewrite: bool = False
 
 
 def commit(
@@ -83,8 +87,7 @@ def commit(
     if deletes is not None:
         added.append(deletes.result())
         remember_deletes(added[-1], gone)
-    live = (*files.data, *files.deletes) if change.rewrite else ()
-    removed = {file.file_path: file for file in live}
+    removed = {file.file_path: file for file in change.removed}
     return _stage(transaction, _Plan(Operation.OVERWRITE, added, removed), summary)
 
 
@@ -156,6 +159,7 @@ def _stage(transaction: Transaction, plan: _Plan, summary: Mapping[str, str]) ->
     updates: tuple[TableUpdate, ...] = (
         AddSnapshotUpdate(snapshot=snapshot),
         SetSnapshotRefUpdate.model_validate(main),
+        *hold(metadata, time.time_ns() // 1_000_000),
         *_expired(metadata),
     )
     transaction._apply(updates, (AssertRefSnapshotId.model_validate(base),))

@@ -21,6 +21,7 @@ from smug_platform.iceberg.manifests import entries, manifests
 
 FILE, ROW = "_file", "_row"  # columns that `LakeFiles.read` adds: the file's number, the row in it
 _GONE = Cache[Mapping[str, Rows]](4_000_000)  # by path of a delete file; weight: rows, of 8 bytes
+_COUNTS = Cache[Mapping[str, int]](1_000_000)  # by path of a delete file; weight: 100 bytes each
 
 
 class LakeFiles:
@@ -41,12 +42,40 @@ class LakeFiles:
     @property
     def rows(self) -> int:
         """Rows that are not deleted."""
-        files, gone = self.data, self.deletes
-        return sum(file.record_count for file in files) - sum(file.record_count for file in gone)
+        return sum(file.record_count for file in self.data) - sum(self.gone())
 
-    def read(self, columns: Sequence[str]) -> pa.Table:
-        """The live rows' columns, under the table's present names, with FILE and ROW."""
-        parts = [self._read(number, file, columns) for number, file in enumerate(self.data)]
+    def gone(self) -> list[int]:
+        """How many rows of each data file are deleted, in the order of `data`."""
+        total: dict[str, int] = {}
+        for file in self.deletes:
+            for path, count in _counts(self._io, file).items():
+                total[path] = total.get(path, 0) + count
+        return [total.get(file.file_path, 0) for file in self.data]
+
+    def unused(self) -> list[int]:
+        """How many rows of each delete file name data files that are gone, in their order."""
+        live = {file.file_path for file in self.data}
+        counts = [_counts(self._io, file) for file in self.deletes]
+        return [sum(n for path, n in count.items() if path not in live) for count in counts]
+
+    def deleted_by(self, numbers: Sequence[int]) -> pa.Table:
+        """(FILE, ROW) of the rows that these delete files delete, by their number in `deletes`."""
+        places = {file.file_path: number for number, file in enumerate(self.data)}
+        files, rows = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+        for number in numbers:
+            for path, gone in _read_deletes(self._io, self.deletes[number]).items():
+                if path in places:
+                    files.append(np.full(len(gone), places[path], np.int32))
+                    rows.append(gone)
+        return pa.table({FILE: np.concatenate(files), ROW: np.concatenate(rows)})
+
+    def read(self, columns: Sequence[str], numbers: Sequence[int] | None = None) -> pa.Table:
+        """The live rows' columns, under the table's present names, with FILE and ROW.
+
+        numbers: of the files to read, in `data`; all unless given.
+        """
+        chosen = range(len(self.data)) if numbers is None else numbers
+        parts = [self._read(number, self.data[number], columns) for number in chosen]
         return (
             pa.concat_tables(parts) if parts else _placed_schema(self._arrow(columns)).empty_table()
         )
@@ -104,19 +133,38 @@ def _sequence(entry: ManifestEntry) -> int:
 def remember_deletes(file: DataFile, gone: Mapping[str, Rows]) -> None:
     """Hold what a delete file says, by path of the data file; called by who wrote it."""
     _GONE.put(file.file_path, gone, file.record_count)
+    _COUNTS.put(file.file_path, {path: len(rows) for path, rows in gone.items()}, len(gone))
+
+
+def _counts(io: FileIO, file: DataFile) -> Mapping[str, int]:
+    """How many rows a delete file names, by path of the data file."""
+    found = _COUNTS.get(file.file_path)
+    if found is None:
+        found = {path: len(rows) for path, rows in _read_deletes(io, file).items()}
+    return found
 
 
 def _read_deletes(io: FileIO, file: DataFile) -> Mapping[str, Rows]:
     found = _GONE.get(file.file_path)
     if found is None:
         with io.new_input(file.file_path).open() as stream:
-            table = pq.ParquetFile(stream).read().combine_chunks()
-        found = {
-            path: table.filter(pc.equal(table["file_path"], path))["pos"].to_numpy()
-            for path in table["file_path"].unique().to_pylist()
-        }
+            table = pq.read_table(stream, read_dictionary=["file_path"]).combine_chunks()
+        found = _by_path(table)
         remember_deletes(file, found)
     return found
+
+
+def _by_path(table: pa.Table) -> dict[str, Rows]:
+    """The rows that a delete file names, by path; it need not be sorted, as the format asks."""
+    rows, paths = table["pos"].to_numpy(), table["file_path"].unify_dictionaries()
+    if not len(rows):
+        return {}
+    coded = paths.combine_chunks()
+    codes, names = coded.indices.to_numpy(), coded.dictionary.to_pylist()
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    parts = np.split(rows[order], starts[1:])
+    return {names[codes[order[at]]]: part for at, part in zip(starts, parts, strict=True)}
 
 
 def project(io: FileIO, file: DataFile, schema: pa.Schema, *, rows: Rows | None = None) -> pa.Table:

@@ -1,47 +1,60 @@
 """Removing files of a table that none of its snapshots names.
 
 They are what expired snapshots leave behind, and merges that were killed or lost to another. Each
-is kept for an age that must be longer than any commit takes and any reader holds a snapshot.
+is kept for an age that must be longer than any commit takes. A file's age does not say how long ago
+it was still live: what readers may hold is seen to by `held`.
 """
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from pyarrow.fs import FileSelector, FileSystem, FileType
 from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table
 
+from smug_platform.iceberg.held import HELD
 from smug_platform.iceberg.manifests import entries, manifests
 
 
-def remove_orphans(table: Table, older_than: timedelta) -> int:
+def remove_orphans(table: Table, older_than: timedelta = HELD, *, seconds: float = math.inf) -> int:
     """Remove what is older than that and that the table as it stands now does not name.
 
-    How many files went: data and delete files, manifests, their lists, and metadata files. Raises
-    the file system's errors, having removed nothing, when anything of the table can't be read.
+    seconds: after which the rest is left for the next time. How many files went: data and delete
+    files, manifests, their lists, and metadata files. Raises the file system's errors, having
+    removed nothing, when anything of the table can't be read.
     """
+    end = time.monotonic() + seconds
     before = datetime.now(UTC) - older_than
     found = [(fs, path) for fs, path, at in _files(table) if at < before]
     # Loaded after the listing: what was committed meanwhile is named then.
     fresh = table.catalog.load_table(table.name())
-    named = {_place(fresh, location)[1] for location in _named(fresh)}
+    named = {_place(fresh, location)[1] for location in set(_named(fresh))}
     orphans = [(fs, path) for fs, path in found if path not in named]
+    removed = 0
     for fs, path in orphans:
+        if time.monotonic() >= end:
+            break
         with suppress(FileNotFoundError):  # another was at it too
             fs.delete_file(path)
-    return len(orphans)
+        removed += 1
+    return removed
 
 
 def _named(table: Table) -> Iterator[str]:
     """The locations of all that the table's metadata lead to."""
     yield table.metadata_location
     yield from (entry.metadata_file for entry in table.metadata.metadata_log)
+    held: dict[str, ManifestFile] = {}  # each once: most snapshots share most of theirs
     for snapshot in table.metadata.snapshots:
         yield snapshot.manifest_list
-        for manifest in manifests(snapshot, table.io):
-            yield manifest.manifest_path
-            yield from (entry.data_file.file_path for entry in entries(manifest, table.io))
+        held |= {manifest.manifest_path: manifest for manifest in manifests(snapshot, table.io)}
+    for path, manifest in held.items():
+        yield path
+        yield from (entry.data_file.file_path for entry in entries(manifest, table.io))
 
 
 def _files(table: Table) -> Iterator[tuple[FileSystem, str, datetime]]:

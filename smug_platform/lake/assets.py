@@ -7,6 +7,7 @@ import dagster as dg
 from pyiceberg.catalog import Catalog
 
 from smug_platform.lake.checks import lake_key, merge_check_specs, merge_checks, stuck
+from smug_platform.lake.compact import tend
 from smug_platform.lake.merge import Merged, merge, merged_sequence, name_of
 from smug_platform.lake.target import Target
 from smug_platform.policies import FRESH_TABLE, RETRY, Problems, turn
@@ -44,6 +45,8 @@ def lake_assets(targets: Sequence[Target]) -> dg.AssetsDefinition:
                     data_version=_version(catalog, target),
                     check_results=list(merge_checks(catalog, target, deltas)),
                 )
+                if merged.commits:  # what follows waits for it, as the next merge would
+                    tend(catalog, target)
             if problem := problems.get(target.name):
                 yield stuck(target, problem)
         problems.tell()

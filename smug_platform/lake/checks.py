@@ -6,7 +6,7 @@ import dagster as dg
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table as Iceberg
 
-from smug_platform.lake.compact import MAX_FILES, Debt, debt
+from smug_platform.lake.compact import GONE_SHARE, MAX_FILES, Debt, debt
 from smug_platform.lake.target import Target
 from smug_platform.lake.verify import check_keys, waiting
 from smug_platform.raw.quarantine import counts
@@ -101,7 +101,8 @@ def _hourly_specs(key: dg.AssetKey) -> Iterator[dg.AssetCheckSpec]:
     yield dg.AssetCheckSpec(
         DEBT,
         asset=key,
-        description=f"At most {MAX_FILES} data files; more are for the next compaction.",
+        description=f"At most {MAX_FILES} files of about one size, and at most"
+        f" {GONE_SHARE:.0%} of a large file deleted; more is for the next compaction.",
     )
     yield dg.AssetCheckSpec(
         QUARANTINE,
@@ -120,6 +121,7 @@ def _debt(target: Target, owed: Debt) -> dg.AssetCheckResult:
             "data_files": owed.data_files,
             "delete_files": owed.delete_files,
             "deleted_rows": owed.deleted_rows,
+            "deleted_share": owed.deleted_share,
         },
     )
 

@@ -83,6 +83,10 @@ class Index:
         """The words of the rows' keys; rows: with the identity's columns."""
         return keys(self._target, rows, self._kinds)
 
+    def holds(self, files: LakeFiles) -> bool:
+        """Whether the index lacks none of the table's files."""
+        return all(file.file_path in self._files for file in files.data)
+
     def sync(self, files: LakeFiles) -> None:
         """Read what the index lacks of the table's files, and forget files that are gone."""
         key_columns = list(dict.fromkeys((*self._target.identity, "_position")))
@@ -179,12 +183,26 @@ def index_of(catalog: Catalog, target: Target, table: Iceberg, schema: Schema) -
     kinds = key_types(target, schema_to_pyarrow(schema))
     uid, place = str(table.metadata.table_uuid), catalog.properties.get(INDEX)
     held: dict[str, Index] = _OPEN.__dict__
-    name = f"{place} {uid} {signature(target, kinds)}"
+    name = _name(catalog, target, table, kinds)
     if name not in held:
         while len(held) >= _MOST_OPEN:
             held.pop(next(iter(held)))
         held[name] = Index(Path(place) / uid if place else None, target, kinds)
     return held[name]
+
+
+def opened_index(catalog: Catalog, target: Target, table: Iceberg) -> Index | None:
+    """The index of a table if this thread has it open, for who can do without: its files are best
+    left to the process that merges.
+    """
+    kinds = key_types(target, schema_to_pyarrow(table.schema()))
+    found: Index | None = _OPEN.__dict__.get(_name(catalog, target, table, kinds))
+    return found
+
+
+def _name(catalog: Catalog, target: Target, table: Iceberg, kinds: KeyTypes) -> str:
+    place = catalog.properties.get(INDEX)
+    return f"{place} {table.metadata.table_uuid} {signature(target, kinds)}"
 
 
 def signature(target: Target, kinds: KeyTypes) -> str:

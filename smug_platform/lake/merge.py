@@ -39,6 +39,7 @@ _BUGS = (duckdb.Error, ArithmeticError, LookupError, TypeError, ValueError)
 _EXAMINED: dict[tuple[UUID, UUID], int] = {}
 """Up to which raw commit a lake table was found to lack nothing, by both tables' ids."""
 
+_ATTEMPTS = 5  # plans of one commit, where other writers keep coming first
 SEQUENCE, STATE, KIND = "smug.raw.sequence", "smug.state", "smug.kind"
 CONTROL = "smug.raw.control"  # SEQUENCE, as far as schema changes and truncates are concerned
 
@@ -130,7 +131,7 @@ def merge(catalog: Catalog, target: Target, *, max_deltas: int = 500_000) -> Mer
 
 
 def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None:
-    for _ in range(3):
+    for _ in range(_ATTEMPTS):
         table = iceberg.load(catalog, name_of(target))
         deltas = raw.open_deltas(catalog)
         after = _examined(deltas, table)

@@ -362,7 +362,11 @@ def test_N07_compaction_while_upserts_land(way: Way) -> None:
 
 def test_N08_a_reader_of_an_old_snapshot(way: Way) -> None:
     """It reads what it began with, over merges and compaction; once that is gone it says so."""
-    way.put(*range(20))
+    way.put(*range(19))
+    way.merge()
+    held = way.table().current_snapshot()  # for an hour, and not the one after it
+    assert held is not None
+    way.put(19)
     way.merge()
     with way.table().transaction() as transaction:
         transaction.set_properties({KEEP: "5"})
@@ -389,6 +393,7 @@ def test_N08_a_reader_of_an_old_snapshot(way: Way) -> None:
     ):
         pass
     assert way.live() == way.source
+    assert way.live(held.snapshot_id) == dict.fromkeys(range(19), "first")
 
 
 def test_N10_a_time_without_a_zone_is_marked_as_one(way: Way) -> None:

@@ -298,6 +298,7 @@ def test_debt_and_quarantine_are_looked_at_by_the_hour(
     put(stream, shards)
     run(given)
     monkeypatch.setattr("smug_platform.lake.compact.MAX_FILES", 1)
+    monkeypatch.setattr("smug_platform.lake.assets.tend", lambda *_: None)  # it doesn't keep up
     found = hourly()
     assert found["lake/photos:quarantine_empty"] is False
     assert found["lake/albums:quarantine_empty"] is True

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from pyiceberg.manifest import DataFile
 from pyiceberg.schema import Schema
 from pyiceberg.types import LongType, NestedField, StringType
 
@@ -32,6 +33,11 @@ def load(catalog: LocalCatalog, name: str = NAME) -> Table:
 
 def files_of(table: Table) -> LakeFiles:
     return LakeFiles(table.io, table.schema(), table.current_snapshot())
+
+
+def all_files(table: Table) -> list[DataFile]:
+    files = files_of(table)
+    return [*files.data, *files.deletes]
 
 
 def rows(*ids: int) -> pa.Table:

@@ -15,6 +15,7 @@ from smug_platform.iceberg.manifests import manifests
 from tests.unit.iceberg.tables import (
     NAME,
     SCHEMA,
+    all_files,
     files_of,
     ids_of,
     load,
@@ -66,7 +67,7 @@ def test_files_of_another_snapshot_are_refused(catalog: LocalCatalog) -> None:
     put(load(catalog), 1)
     transaction = load(catalog).transaction()
     with pytest.raises(CommitFailedException, match="which is past"):
-        iceberg.commit(transaction, old, Change(rewrite=True), summary={})
+        iceberg.commit(transaction, old, Change(removed=old.data), summary={})
 
 
 def test_schema_properties_and_rows_are_one_commit(catalog: LocalCatalog) -> None:
@@ -173,7 +174,8 @@ def test_rewrite_leaves_one_file_and_no_empty_manifest(catalog: LocalCatalog) ->
     for number in range(5):
         put(load(catalog), number, 0)
     table = load(catalog)
-    stage(table, [], Change(rows(*range(5)), rewrite=True)).commit_transaction()
+    whole = Change(rows(*range(5)), removed=all_files(table))
+    stage(table, [], whole).commit_transaction()
     files = files_of(load(catalog))
     assert (len(files.data), len(files.deletes)) == (1, 0)
     put(load(catalog), 7)

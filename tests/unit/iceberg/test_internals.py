@@ -43,7 +43,7 @@ def test_updates_leave_what_they_are_given(
     catalog: LocalCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Why no copy is needed: each makes new lists, also where it removes something."""
-    for number in range(3):
+    for number in range(4):
         put(load(catalog), number)
     monkeypatch.setattr(change, "_KEEP", 1)
     table = load(catalog)
@@ -58,7 +58,7 @@ def test_updates_leave_what_they_are_given(
     assert metadata.model_dump_json() == before
     assert metadata == copied
     assert staged == update_table_metadata(metadata, transaction._updates)
-    assert (len(metadata.snapshots), len(staged.snapshots)) == (3, 2)
+    assert (len(metadata.snapshots), len(staged.snapshots)) == (4, 3)
 
 
 def test_ours_is_what_pyiceberg_makes_of_the_updates(catalog: LocalCatalog) -> None:
