@@ -21,7 +21,7 @@ from smug_platform.errors import LakeError
 from smug_platform.iceberg import Transaction, change
 from smug_platform.iceberg.catalog import LocalCatalog
 from smug_platform.lake import compact as compaction
-from smug_platform.lake import merge as merging
+from smug_platform.lake import planned
 from smug_platform.lake.compact import step
 from smug_platform.lake.index import Index
 from smug_platform.lake.merge import merge
@@ -37,7 +37,7 @@ STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "files are written": ((change, "_stage"),),
     "the snapshot is staged": ((Transaction, "commit_transaction"),),
     WRITTEN: ((LocalCatalog, "_write_metadata"),),
-    COMMITTED: ((merging, "enter"), (compaction, "enter")),
+    COMMITTED: ((planned, "enter"), (compaction, "enter")),
     "the index's run is written, and not named": ((Index, "_save"),),
 }
 """What is killed when it is called; `WRITTEN`: once it has returned."""
