@@ -15,7 +15,6 @@ STATE := mysql capture lake index claims logs dagster smug.duckdb smug.duckdb.wa
 
 export SMUG_HOME ?= $(CURDIR)/.smug
 export DAGSTER_HOME := $(SMUG_HOME)/dagster
-export DAGSTER_MODULE_NAME := smug_platform.definitions
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -59,7 +59,7 @@ class Shard:
         for row in self.rows:
             self.sequence += 1
             row["_at"] = self.now
-            self._row("r", None, row, row_number=self.sequence)
+            self._row("r", None, row, row_number=1 if self.key else self.sequence)
         self._tick()
 
     def insert(self, *rows: Row) -> None:

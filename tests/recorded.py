@@ -97,5 +97,5 @@ def change_of(delta: Mapping[str, Any]) -> Change:
     payload["ts_ms"] = int(delta["captured_at"].timestamp() * 1_000)
     is_ddl = delta["op"] == "ddl"
     topic = delta["shard"] if is_ddl else f"{delta['shard']}.flickr.{delta['table_name']}"
-    number = delta["row_number"] if delta["op"] == "r" else 0
+    number = delta["row_number"] if delta["op"] == "r" and not delta["key"] else 0
     return Change(topic, delta["key"], compact(payload), number)

@@ -105,8 +105,12 @@ def _decode(
 
 
 def _row_numbers(head: Texts, about: Texts) -> Array:
-    """The number of each change within its event; of a row of a snapshot, that of the head."""
-    of_snapshot = np.maximum(head.numbers["number"], 0)
+    """The number of each change within its event; of a row of a snapshot, that of the head, or 1.
+
+    Never 0: rows of a snapshot stand after the schema changes that come with it, at one position in
+    the binlog, and these make rows that they find go.
+    """
+    of_snapshot = np.maximum(head.numbers["number"], 1)
     found: Array = np.where(
         about.numbers["op"] == ord("r"), of_snapshot, about.numbers["row_number"]
     )

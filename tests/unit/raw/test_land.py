@@ -113,6 +113,17 @@ def test_snapshot_rows_are_told_apart_by_their_number(
     assert sorted(found["row_number"] for found in deltas(catalog)) == [7, 8]
 
 
+def test_rows_of_a_snapshot_stand_after_its_schema_changes(
+    catalog: Catalog, stream: RecordedStream
+) -> None:
+    """A pass may end between the two, which stand at one place in the binlog."""
+    stream.put(ddl(4, ["photos"]))
+    stream.put(row("r", 4, {"id": 1}))
+    land(catalog, stream)  # type: ignore[arg-type]
+    numbers = {found["op"]: found["row_number"] for found in deltas(catalog)}
+    assert numbers["r"] > numbers["ddl"]
+
+
 def test_copies_of_a_schema_change_land_once(catalog: Catalog, stream: RecordedStream) -> None:
     """M08: a schema change goes through every lane; one for two tables becomes two deltas."""
     for _ in range(16):
