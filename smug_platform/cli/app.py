@@ -103,7 +103,10 @@ def capture() -> None:
 
 @app.command()
 def workload(
-    changes: Annotated[int, typer.Option(min=1, help="Stop after so many row changes.")] = 20_000,
+    changes: Annotated[
+        int,
+        typer.Option(min=1, help="Stop after so many row changes, once what was begun is whole."),
+    ] = 20_000,
     seed: Annotated[int, typer.Option(help="The same seed writes the same rows.")] = 1,
     rate: Annotated[
         Optional[float],  # noqa: UP045

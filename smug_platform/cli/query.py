@@ -16,6 +16,7 @@ from smug_platform.errors import QueryError
 from smug_platform.lake.query import Lake, open_lake
 from smug_platform.settings import Settings
 
+_WIDEST = 100_000  # characters of a line that is measured
 SHOWN = 50  # rows of a table for people, unless they ask for more
 _COPY = {"csv": "format csv, header", "json": "format json", "parquet": "format parquet"}
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT|DECIMAL|DOUBLE|FLOAT")
@@ -66,8 +67,13 @@ def _print(lake: Lake, sql: str, limit: int) -> None:
     with lake.explained():
         answer = lake.ask(sql)
         rows = (answer.limit(limit + 1) if limit else answer).fetchall()
-    out = console()
-    out.print(_grid(answer, rows[:limit] if limit else rows))
+    out, shown = console(), rows[:limit] if limit else rows
+    whole = _grid(answer, shown)
+    if out.measure(whole, options=out.options.update_width(_WIDEST)).maximum <= out.width:
+        out.print(whole)
+    else:
+        for number, row in enumerate(shown, start=1):
+            out.print(_record(answer, row, number))
     if limit and len(rows) > limit:
         out.print(f"\nthe first {limit:,} rows; --limit 0 shows all, --output FILE writes them")
 
@@ -79,6 +85,17 @@ def _grid(answer: duckdb.DuckDBPyRelation, rows: list[tuple[object, ...]]) -> Gr
         made.add_column(escape(name), justify=side, overflow="fold")
     for row in rows:
         made.add_row(*(_cell(value) for value in row))
+    return made
+
+
+def _record(answer: duckdb.DuckDBPyRelation, row: tuple[object, ...], number: int) -> Grid:
+    """A row that is too wide for a line, a column a line."""
+    made = grid(title=f"row {number}")
+    made.show_header = False
+    made.add_column(style="dim")
+    made.add_column(overflow="fold")
+    for name, value in zip(answer.columns, row, strict=True):
+        made.add_row(escape(name), _cell(value))
     return made
 
 

@@ -20,6 +20,8 @@ def show_status(settings: Settings) -> None:
     for part in (_parts(status), _shards(status), _tables(status)):
         out.print(part)
         out.print()
+    for words in (part.last_words for part in status.parts if part.last_words):
+        out.print(f"capture ended: {escape(words)}", soft_wrap=True, style="yellow")
     due = [name for name, debt in status.debts.items() if debt.due]
     files = sum(debt.data_files for debt in status.debts.values())
     entries = sum(status.quarantine.values())
@@ -35,8 +37,7 @@ def _parts(status: PlatformStatus) -> Grid:
     made = grid("process", "port", "pid", "since")
     for part in status.parts:
         since = part.since.strftime("%H:%M:%S") + " UTC" if part.since else "[dim]not running[/]"
-        words = f"  [dim]{escape(part.last_words)}[/]" if part.last_words else ""
-        made.add_row(part.name, _text(part.port), _text(part.pid), since + words)
+        made.add_row(part.name, _text(part.port), _text(part.pid), since)
     return made
 
 
@@ -55,11 +56,12 @@ def _shards(status: PlatformStatus) -> Grid:
 
 
 def _tables(status: PlatformStatus) -> Grid:
+    once = {table.name for table in FLICKR.tables if table.reference}
     made = grid("shard", "table", "position", "raw", "lake", "warehouse", "behind", "lag", left=2)
     for number, row in enumerate(sorted(status.tables, key=lambda row: row.shard)):
         made.add_row(
             row.shard,
-            row.table,
+            f"{row.table} [dim](one copy of all shards')[/]" if row.table in once else row.table,
             _text(row.position),
             f"{row.raw:,}",
             _number(row.lake),

@@ -66,6 +66,7 @@ def dev(settings: Settings) -> int:
         environ = {
             **stack.settings_environ(settings),
             "DAGSTER_HOME": str(prepare_dagster_home(settings)),
+            "DAGSTER_MODULE_NAME": "",  # the workspace names it, and Dagster takes no two names
             "DBT_TARGET": settings.dbt_target,
             "DO_NOT_TRACK": "1",
         }

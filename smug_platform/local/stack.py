@@ -118,8 +118,9 @@ def status(settings: Settings) -> list[Part]:
             parts.append(Part(name, port or process.port, process.pid, since))
         else:
             log = _capture_log(settings)
-            known = name == CAPTURE and log.exists()
-            parts.append(Part(name, port, last_words=last_line(log) if known else None))
+            words = last_line(log) if name == CAPTURE and log.exists() else None
+            is_orderly = words is not None and "stopped at" in words
+            parts.append(Part(name, port, last_words=None if is_orderly else words))
     return parts
 
 

@@ -45,11 +45,13 @@ class Tally:
             self.built.update(builds=1)
             self.built["nodes"] += len(synced.built.nodes)
             self.built["failed"] += len(synced.built.failed)
+            self.built["warned"] += sum(node.status == "warn" for node in synced.built.nodes)
 
     def rows(self) -> list[tuple[str, ...]]:
         """The stage, then `COLUMNS`, as texts."""
         merged = self.merged
-        failed = self.built["failed"]
+        failed, warned = self.built["failed"], self.built["warned"]
+        said = [f"{n:,} {what}" for n, what in ((failed, "failed"), (warned, "warned")) if n]
         return [
             (
                 "stream to raw",
@@ -84,7 +86,7 @@ class Tally:
                 "",
                 "",
                 "",
-                f"{failed:,} failed" if failed else "all passed",
+                ", ".join(said) or "all passed",
                 f"{self.seconds['build']:.1f}",
             ),
         ]

@@ -97,8 +97,9 @@ def reconcile(
     names = None if tables is None else set(tables)
     chosen = [table for table in source.tables if names is None or table.name in names]
     if unknown := (names or set()) - {table.name for table in chosen}:
+        known = ", ".join(sorted(table.name for table in source.tables))
         raise SmugError(
-            f"no table {min(unknown)!r} is declared", remedy="see smug_platform/tables for those"
+            f"no table {min(unknown)!r} is declared", remedy=f"name one of these: {known}"
         )
     run = _Run(settings, source.database, open_catalog(settings), timeout)
     pairs = [(table, shard.name) for table in chosen for shard in settings.shards]

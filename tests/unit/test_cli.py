@@ -214,7 +214,7 @@ def test_the_tally_adds_passes_up_and_leaves_idle_ones_out() -> None:
         ("stream to raw", "24", "4", "", "", "20", "2.0"),
         ("raw to lake", "20", "2", "4", "6", "8", "4.0"),
         ("lake to warehouse", "8", "", "", "2", "6", "1.0"),
-        ("dbt, 2 builds", "4 nodes", "", "", "", "all passed", "6.0"),
+        ("dbt, 2 builds", "4 nodes", "", "", "", "2 warned", "6.0"),
     ]
 
 

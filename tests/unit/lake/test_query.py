@@ -169,6 +169,13 @@ def test_a_table_for_people_is_cut_with_a_note(command: Command) -> None:
     assert command("select 7 from range(60)", limit=0).split().count("7") == 61
 
 
+def test_a_row_too_wide_for_a_line_is_shown_a_column_a_line(command: Command) -> None:
+    wide = ", ".join(f"'{'x' * 30}' as column_{number}" for number in range(9))
+    told = command(f"select {wide}, null as n from range(2)").splitlines()
+    assert [line.strip() for line in told if line.startswith("row")] == ["row 1", "row 2"]
+    assert sum(line.split() == ["column_8", "x" * 30] for line in told) == 2
+
+
 def test_text_for_programs(command: Command) -> None:
     sql = "select title, m from lake.photos where added = 'late' -- one"
     title, m = "größe '99'", -(2**50)

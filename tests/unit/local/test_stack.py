@@ -53,6 +53,9 @@ def test_a_capture_that_ends_as_it_starts_is_told(tmp_path: Path) -> None:
 
 def test_a_dead_capture_shows_its_last_words(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "capture.log").write_text("shard_0: wrong password\n")
+    log = tmp_path / "logs" / "capture.log"
+    log.write_text("shard_0: wrong password\n")
     capture = status(local_settings(tmp_path))[-1]
     assert (capture.pid, capture.last_words) == (None, "shard_0: wrong password")
+    log.write_text("INFO shard_0 stopped at 1/4/379\n")
+    assert status(local_settings(tmp_path))[-1].last_words is None
