@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from bench.lake import Feed, Written, catalog_in, land
 from bench.shapes import Shape
 from smug_platform.lake import merge as merging
 from smug_platform.raw import deltas as raw
-from smug_platform.raw.land import land as land_stream
+from smug_platform.raw.backlog import land_backlog
 from smug_platform.stream.reader import Batch, Record, StreamPositions
 
 _GIVEN = "given-"
@@ -112,23 +113,26 @@ def _timed() -> Iterator[list[float]]:
 
 
 class Recorded:
-    """A stream in memory: a reader that hands out one batch of envelopes.
+    """A stream in memory: a reader that hands out envelopes, from first to last.
 
     The records are there before the clock starts: what is measured begins where a reader ends.
     """
 
     def __init__(self, first: int, envelopes: pa.Table) -> None:
         data = envelopes["data"].to_pylist()
-        self.end = StreamPositions("recorded", {_SHARD: str(first + len(data))})
         self.bytes = sum(map(len, data))
         self.records = [
             Record(envelope, _SHARD, str(first + number), 0) for number, envelope in enumerate(data)
         ]
+        self._first, self._read = first, 0
 
-    def read(self, after: StreamPositions | None, **_: Any) -> Batch:
-        """The whole batch."""
+    def read(self, after: StreamPositions | None, *, max_records: int, **_: Any) -> Batch:
+        """The next ones, up to what a landing takes."""
         del after
-        return Batch(self.records, [], self.end, timedelta(0))
+        begin, self._read = self._read, min(self._read + max_records, len(self.records))
+        end = StreamPositions("recorded", {_SHARD: str(self._first + self._read)})
+        left = timedelta(seconds=len(self.records) - self._read)
+        return Batch(self.records[begin : self._read], [], end, left)
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,7 @@ def ingest_once(
     stream, written = Recorded(first, envelopes), Written(home / "lake")
     count = len(stream.records)
     started, cpu = time.perf_counter(), time.process_time()
-    land_stream(catalog, stream, max_records=count)  # type: ignore[arg-type]
+    deque(land_backlog(catalog, stream), maxlen=0)  # type: ignore[arg-type]
     landed = time.perf_counter()
     merged = merging.merge(catalog, shape.target, max_deltas=count)
     ended, cpu = time.perf_counter(), time.process_time() - cpu
