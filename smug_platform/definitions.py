@@ -25,7 +25,7 @@ def build_defs(
     """All definitions of an environment; resources: take the place of its own of those names."""
     given = {**of_environment(settings, FLICKR), **(resources or {})}
     checks = slow_checks(settings, FLICKR)
-    live, drain, *others = jobs(checks, FLICKR, given)
+    live, drain, *others = jobs(checks, given)
     return dg.Definitions(
         assets=way(settings, FLICKR),
         asset_checks=checks,

@@ -11,15 +11,9 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from smug_platform import iceberg
-from smug_platform.lake.compact import rounds
-from smug_platform.lake.merge import name_of
-from smug_platform.lake.target import Target, targets
+from smug_platform.orchestration.compaction import COMPACTION
 from smug_platform.orchestration.drain import to_the_lake, to_the_marts
-from smug_platform.raw.deltas import NAME as DELTAS_NAME
-from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
-from smug_platform.tables.table import Source
 from smug_platform.warehouse.model_assets import COLUMNS_TAG
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
@@ -31,7 +25,6 @@ _LIMIT = {"dagster/max_runtime": str(MAX_SECONDS)}
 
 def jobs(
     slow: Sequence[dg.AssetChecksDefinition],
-    source: Source,
     resources: Mapping[str, object],
 ) -> list[Job]:
     """All jobs, those first that arrivals may start.
@@ -40,7 +33,8 @@ def jobs(
     sensor is made anew, with a warning, when a job that it names gets them only later.
     """
     slow_checks = dg.AssetSelection.checks(*slow)
-    way = dg.AssetSelection.all() - slow_checks
+    kept = dg.AssetSelection.assets(COMPACTION)
+    way = dg.AssetSelection.all() - slow_checks - kept
     return [
         dg.define_asset_job(
             LIVE,
@@ -60,33 +54,12 @@ def jobs(
             selection=slow_checks,
             description="Source against lake against warehouse, and the lake's compaction debt.",
         ),
-        compaction_job(targets(source)),
+        dg.define_asset_job(
+            "compaction",
+            selection=kept,
+            description="Small files of a lake table become one; files of expired snapshots go.",
+        ),
     ]
-
-
-def compaction_job(targets: Sequence[Target]) -> dg.JobDefinition:
-    """Compacts each table that is due, step by step, and removes what no table names."""
-
-    @dg.op(name="compact", pool="compaction")  # not the merges' own: none waits for all of this
-    def compact_due(context: dg.OpExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> None:
-        for target, step in rounds(lakehouse.catalog, targets):
-            context.log.info(
-                f"lake.{target.name}: {step.data_files} data files and {step.delete_files}"
-                f" delete files became one each, {step.rows} rows, in {step.seconds:.1f} s"
-            )
-        names = [DELTAS_NAME, *(name_of(target) for target in targets)]
-        for name, table in iceberg.load_all(lakehouse.catalog, names).items():
-            if removed := iceberg.remove_orphans(table):
-                context.log.info(f"{name}: {removed} files that no snapshot names were removed")
-
-    @dg.job(
-        name="compaction",
-        description="Many small files of a lake table become one; files of expired snapshots go.",
-    )
-    def compaction() -> None:
-        compact_due()
-
-    return compaction
 
 
 def drain_job(resources: Mapping[str, object]) -> dg.JobDefinition:

@@ -1,4 +1,6 @@
-"""The assets in the order of the data's way: source, stream, raw, lake, warehouse, models, bi."""
+"""The assets in the order of the data's way: source, stream, raw, lake, warehouse, models, bi; and
+what keeps the lake.
+"""
 
 from collections.abc import Sequence
 
@@ -8,6 +10,7 @@ from smug_platform.bi.assets import bi_assets
 from smug_platform.capture.assets import shard_assets
 from smug_platform.lake.assets import lake_assets
 from smug_platform.lake.target import targets
+from smug_platform.orchestration.compaction import compaction
 from smug_platform.raw.assets import deltas
 from smug_platform.settings import Settings
 from smug_platform.stream.assets import stream_assets
@@ -27,4 +30,5 @@ def way(settings: Settings, source: Source) -> Sequence[dg.AssetsDefinition | dg
         *warehouse_assets(settings, lake),
         model_assets(settings, graph),
         *bi_assets(settings, graph),
+        compaction(lake),
     ]

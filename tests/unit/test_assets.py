@@ -11,7 +11,7 @@ import pytest
 from smug_platform.lake.assets import lake_assets
 from smug_platform.lake.checks import hourly_checks
 from smug_platform.lake.target import targets
-from smug_platform.orchestration.jobs import compaction_job
+from smug_platform.orchestration.compaction import COMPACTION, compaction
 from smug_platform.raw.assets import deltas
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings, load_settings
@@ -320,8 +320,8 @@ def test_files_that_no_snapshot_names_go_with_the_compaction(
     for path in (old, new):
         path.write_bytes(b"left behind")
     os.utime(old, (0, 0))
-    job = compaction_job(TARGETS)
-    result = job.execute_in_process(resources={"lakehouse": lakehouse})
-    assert result.success
+    result = dg.materialize([compaction(TARGETS)], resources={"lakehouse": lakehouse})
+    (done,) = result.asset_materializations_for_node(COMPACTION.to_python_identifier())
+    assert done.metadata["files_removed"].value == 1
     assert (old.exists(), new.exists()) == (False, True)
     assert table.scan().to_arrow().num_rows == 2
