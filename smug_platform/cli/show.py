@@ -121,6 +121,8 @@ def differences(wrong: list[Comparison]) -> Grid:
     for one in wrong:
         for difference in one.differences:
             made.add_row(one.table, one.shard, *_cells(difference))
+    for column in made.columns[-3:]:  # so that where it is too wide, values are folded, not keys
+        column.no_wrap, column.overflow = False, "fold"
     return made
 
 

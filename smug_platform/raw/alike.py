@@ -54,8 +54,8 @@ class Texts:
 
 
 class Example:
-    """A text that was parsed, and how others may differ from it: in the letters of their strings
-    and in the digits of their whole numbers.
+    """A text that was parsed, and how others may differ from it: in the letters of strings that
+    have no escapes, and in the digits of whole numbers.
 
     paths: of numbers, with the digits that they have at most, by the name that they have in
     `values`; a string of one letter is the letter's number there. fixed: paths of strings that may
@@ -71,7 +71,7 @@ class Example:
         for path, start, end in _places(text):
             span = slice(start, end)
             if text[start - 1 : start] == b'"':
-                kinds = _FIXED if path in fixed else _LETTER
+                kinds = _FIXED if path in fixed or b"\\" in text[span] else _LETTER
             else:
                 kinds = _DIGIT if text[span].isdigit() else _FIXED
             name, digits = names.get(path, ("", 0))

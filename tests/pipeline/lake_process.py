@@ -84,8 +84,11 @@ def beside(home: str, work: str) -> int:
     """Do it until there is nothing left to do, with the other at it too; how many commits lost."""
     catalog, lost = catalog_of(home), list[bool]()
     with _both_have_planned(Path(home), lost):
-        while _one(catalog, work):
-            pass
+        before = -1
+        while len(lost) > before:  # else it is at an end, and did not just give way
+            before = len(lost)
+            while _one(catalog, work):
+                pass
     return len(lost)
 
 

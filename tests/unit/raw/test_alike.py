@@ -108,6 +108,9 @@ def test_of_many_that_are_alike_one_is_parsed() -> None:
         pytest.param(change(17), change(17, name='"bc').replace(b'\\"', b'"'), id="a-quote"),
         pytest.param(change(17), change(17).replace(b"abc", b"a\\c"), id="an-escape"),
         pytest.param(change(17), change(17).replace(b"abc", b"a\nc"), id="a-control-character"),
+        pytest.param(
+            change(17, name="a\n"), change(17, name="a\n").replace(b"\\n", b"\\q"), id="bad-escape"
+        ),
         pytest.param(change(17), change(17).replace(b'"pos"', b'"pot"'), id="another-key"),
         pytest.param(change(17), change(17).replace(b"null", b"nule"), id="no-value"),
     ],
