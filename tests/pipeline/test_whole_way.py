@@ -219,7 +219,7 @@ def test_verified_while_members_write(way: Way) -> None:
             way.bring()
 
     def write(stop: threading.Event) -> None:
-        way.write(50_000, seed=4, rate=300, stop=stop)
+        way.write(50_000, seed=4, rate=100, stop=stop)
 
     with aside(write), aside(bring):
         time.sleep(1)
