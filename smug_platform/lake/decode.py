@@ -120,6 +120,8 @@ def _names_in(images: list[pa.ChunkedArray], columns: list[Column]) -> list[str]
         first = orjson.loads(next(image[0].as_py() for image in images if len(image)))
     except (StopIteration, TypeError, ValueError):
         return None
+    if not isinstance(first, dict):
+        return None
     found = [name for column in columns for name in column.wire if name in first]
     is_usual = len(found) == len(columns) == len({name.lower() for name in found})
     return found if is_usual and all(column.type.can_raise for column in columns) else None

@@ -58,7 +58,7 @@ class Example:
     have no escapes, and in the digits of whole numbers.
 
     paths: of numbers, with the digits that they have at most, by the name that they have in
-    `values`; a string of one letter is the letter's number there. fixed: paths of strings that may
+    `values`; a string of one letter is the letter's number there. fixed: paths of values that may
     not differ.
     """
 
@@ -73,7 +73,7 @@ class Example:
             if text[start - 1 : start] == b'"':
                 kinds = _FIXED if path in fixed or b"\\" in text[span] else _LETTER
             else:
-                kinds = _DIGIT if text[span].isdigit() else _FIXED
+                kinds = _DIGIT if text[span].isdigit() and path not in fixed else _FIXED
             name, digits = names.get(path, ("", 0))
             if name:
                 self._kinds[span] = kinds

@@ -43,7 +43,7 @@ class _Readers:
     """What reads the three parts of a batch's envelopes that are read."""
 
     def __init__(self) -> None:
-        self.head = Reader(_head, _HEAD, frozenset({"topic"}))
+        self.head = Reader(_head, _HEAD, frozenset({"epoch", "topic"}))
         self.key = Reader(_key, {})
         self.about = Reader(_about, _ABOUT, frozenset({"source.file"}))
 

@@ -124,6 +124,14 @@ def test_rows_of_a_snapshot_stand_after_its_schema_changes(
     assert numbers["r"] > numbers["ddl"]
 
 
+def test_each_change_keeps_its_epoch(catalog: Catalog, stream: RecordedStream) -> None:
+    for number in range(40):
+        stream.put(row("c", number, {"id": number}), epoch=1 + number // 20)
+    land(catalog, stream)  # type: ignore[arg-type]
+    found = {delta["binlog_offset"]: delta["epoch"] for delta in deltas(catalog)}
+    assert found == {number: 1 + number // 20 for number in range(40)}
+
+
 def test_copies_of_a_schema_change_land_once(catalog: Catalog, stream: RecordedStream) -> None:
     """M08: a schema change goes through every lane; one for two tables becomes two deltas."""
     for _ in range(16):
