@@ -5,14 +5,11 @@ cache and never a truth: it covers whole data files, so whatever it lacks (it wa
 another process merged, a commit was not followed by its entry here) is read from those files.
 """
 
-import os
 import threading
 import uuid
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +42,6 @@ _FORMAT = 1
 _OPEN = threading.local()
 _MOST_OPEN = 100
 _TIER = 8  # so many runs of one size class become one of the next, eight times as large
-_AT_ONCE = 200_000  # entries that are folded in some 20 ms
 _NAME = "index.json"
 NOTHING = Entries(*(np.empty(0, kind) for kind in KINDS))
 
@@ -75,8 +71,6 @@ class Index:
         self._files: dict[str, int] = {}
         self._next = 0
         self._runs: list[Run] = []
-        self._gone: list[Run] = []  # whose files go once it is saved that they do not count
-        self._folding: tuple[list[Run], Future[Run]] | None = None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             self._open(folder)
@@ -127,10 +121,7 @@ class Index:
 
     def clear(self) -> None:
         """Forget all entries: the next `sync` reads them anew."""
-        self._files, self._runs, self._gone = {}, [], self._gone + self._runs
-        if self._folding:
-            self._folding[1].add_done_callback(lambda made: remove(made.result()))
-            self._folding = None
+        self._files, self._runs = {}, []
 
     def places(self, files: LakeFiles, entries: Entries) -> pa.Table:
         """The places of the entries, as `LakeFiles.rows_at` takes them."""
@@ -155,25 +146,11 @@ class Index:
         order = np.argsort(found.group, kind="stable")
         self._files[path], self._next = self._next, self._next + 1
         self._runs.append(write_run(entries.take(order), self._folder))
-        self._fold()
-
-    def _fold(self) -> None:
-        """Make one run of many; where that takes long, in a thread beside later merges."""
-        if self._folding and self._folding[1].done():
-            old, made = self._folding
-            self._folding = None
-            self._replace(old, made.result())
-        while self._folding is None and (count := _due(self._runs)) >= _TIER:
+        while (count := _due(self._runs)) >= _TIER:
             old = self._runs[-count:]
-            if self._folder is None or sum(map(len, old)) <= _AT_ONCE:
-                self._replace(old, fold(old, self._folder))
-            else:
-                self._folding = old, _folding_thread(os.getpid()).submit(fold, old, self._folder)
-
-    def _replace(self, old: list[Run], new: Run) -> None:
-        at = next(number for number, run in enumerate(self._runs) if run is old[0])
-        self._runs[at : at + len(old)] = [new]
-        self._gone += old
+            self._runs[-count:] = [fold(old, self._folder)]
+            for run in old:
+                remove(run)
 
     def _open(self, folder: Path) -> None:
         with suppress(OSError, ValueError, KeyError):
@@ -195,9 +172,6 @@ class Index:
         scratch = self._folder / f"{uuid.uuid4()}.tmp"
         scratch.write_bytes(orjson.dumps(held))
         scratch.replace(self._folder / _NAME)
-        for run in self._gone:
-            remove(run)
-        self._gone.clear()
 
 
 def index_of(catalog: Catalog, target: Target, table: Iceberg, schema: Schema) -> Index:
@@ -235,12 +209,6 @@ def signature(target: Target, kinds: KeyTypes) -> str:
     """Says how the keys of an index are made."""
     named = [f"{name} {kind}" for name, kind in kinds.items()]
     return orjson.dumps([_FORMAT, target.table.key_scope, *named]).decode()
-
-
-@cache
-def _folding_thread(_process: int) -> ThreadPoolExecutor:
-    """The thread that folds runs; another one in a process that was forked."""
-    return ThreadPoolExecutor(1, thread_name_prefix="index")
 
 
 def _due(runs: Sequence[Run]) -> int:

@@ -1,8 +1,6 @@
 """The index: it finds the newest place of every row, and heals whatever happens to its files."""
 
-import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -212,44 +210,6 @@ def test_many_small_runs_are_folded(tmp_path: Path) -> None:
     found = Index(tmp_path, TARGET, {"id": pa.int64()}).find(np.array([5, 1000], np.uint64))
     assert as_tuples(found.entries)[1][4] == 99, "the newest file"
     assert len(Index(tmp_path, TARGET, {"id": pa.int32()})) == 0
-
-
-def test_large_runs_are_folded_beside_the_merges(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun, may_end = threading.Event(), threading.Event()
-
-    def slowly(runs: Sequence[Run], folder: Path | None) -> Run:
-        begun.set()
-        assert may_end.wait(30)
-        return fold(runs, folder)
-
-    monkeypatch.setattr(indexes, "_AT_ONCE", 0)
-    monkeypatch.setattr(indexes, "fold", slowly)
-    index = Index(tmp_path, TARGET, {"id": pa.int64()})
-    position = (np.zeros(2, np.uint64), np.arange(2, dtype=np.uint64))
-
-    def add(number: int) -> None:
-        words = np.array([number, 1000], np.uint64)
-        index.add(f"file-{number}", Keys(words, words), position)
-
-    for number in range(20):  # none of them waits
-        add(number)
-    assert begun.wait(30)
-    asked = np.array([5, 15, 1000], np.uint64)
-    before = as_tuples(index.find(asked).entries)
-    assert len(list(tmp_path.glob("*.run"))) == 20
-    may_end.set()
-    indexes._folding_thread(os.getpid()).submit(lambda: None).result()
-    add(20)
-    assert len(index._runs) < 20
-    assert [entry[4] for entry in before] == [5, 15, 19]
-    for found in (index, Index(tmp_path, TARGET, {"id": pa.int64()})):
-        assert [entry[4] for entry in as_tuples(found.find(asked).entries)] == [5, 15, 20]
-    index.clear()
-    indexes._folding_thread(os.getpid()).submit(lambda: None).result()
-    index.add("file-21", Keys(asked[:2], asked[:2]), position)
-    assert len(list(tmp_path.glob("*.run"))) == 1, "what does not count is removed"
 
 
 def test_a_key_of_any_type_is_found_when_the_index_is_lost(catalog: Catalog) -> None:
