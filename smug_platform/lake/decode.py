@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from smug_platform.capture.position import Position
 from smug_platform.duck import spread
 from smug_platform.lake.columns import Column, identifier, quote
-from smug_platform.lake.images import chosen_images, count_keys, images
+from smug_platform.lake.images import chosen_images, have_keys, images
 from smug_platform.lake.target import Target
 from smug_platform.raw.quarantine import Refused
 
@@ -98,7 +98,7 @@ def _usual(
     """
     images = chosen_images(given, has_key=bool(target.table.key))
     names = _names_in(images, columns)
-    if names is None or count_keys(images) != len(columns) * sum(map(len, images)):
+    if names is None or not have_keys(images, len(columns)):
         return None
     values = ", ".join(
         f"{column.expression(f'_r.{identifier(name)}', raises=True)} as {identifier(column.name)}"

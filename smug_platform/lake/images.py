@@ -60,25 +60,26 @@ def chosen_images(changes: pa.Table, *, has_key: bool) -> list[pa.ChunkedArray]:
     return found
 
 
-def count_keys(images: list[pa.ChunkedArray]) -> int:
-    r"""How many keys the objects have together; -1 where that can't be told, or one is NULL.
+def have_keys(images: list[pa.ChunkedArray], count: int) -> bool:
+    r"""Whether each object has so many keys; False where that can't be told, or one is NULL.
 
     Where a quote stands before a colon, a key ends, unless a backslash stands before the quote: a
     key that ends with a backslash is not told apart.
 
-    >>> count_keys([pa.chunked_array([['{"id":1,"title":"\\":"}', '{}']])])
-    2
+    >>> have_keys([pa.chunked_array([['{"id":1,"title":"\\":"}', '{"id":1,"n":2}']])], 2)
+    True
     """
-    count = 0
     for chunk in (chunk for image in images for chunk in image.chunks):
-        text, _ = content(chunk)
+        text, bounds = content(chunk)
         ends = find(text, b":") - 1
         ends = ends[text[ends] == ord('"')]
         escaped = ends[text[ends - 1] == ord("\\")]
         if chunk.null_count or (text[escaped - 2] == ord("\\")).any():
-            return -1
-        count += len(ends) - len(escaped)
-    return count
+            return False
+        ends = np.setdiff1d(ends, escaped, assume_unique=True)
+        if (np.diff(np.searchsorted(ends, bounds)) != count).any():
+            return False
+    return True
 
 
 def _pieces(payloads: pa.Array) -> Iterator[pa.Array]:

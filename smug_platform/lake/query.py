@@ -204,6 +204,18 @@ def _milliseconds(at: str, chosen: Mapping[str, Snapshot]) -> int:
 
 
 def _at(table: Table, moment: int) -> Snapshot | None:
-    """The latest snapshot that was committed by then."""
-    by_then = [one for one in table.metadata.snapshots if one.timestamp_ms <= moment]
-    return max(by_then, key=lambda one: one.sequence_number or 0, default=None)
+    """The latest snapshot that was committed by then.
+
+    Raises QueryError when later ones have expired: some are held longer than those around them.
+    """
+    kept = sorted(table.metadata.snapshots, key=lambda one: one.sequence_number or 0)
+    by_then = [one for one in kept if one.timestamp_ms <= moment]
+    if not by_then:
+        return None
+    later = kept[len(by_then) :]
+    if later and later[0].parent_snapshot_id != by_then[-1].snapshot_id:
+        raise QueryError(
+            f"{'.'.join(table.name())} as it was then has expired",
+            remedy="ask for a later time, or for a snapshot by its id",
+        )
+    return by_then[-1]

@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -194,3 +195,13 @@ def test_a_file(command: Command, tmp_path: Path) -> None:
         command("select 1", output=tmp_path / "x.xlsx")
     with pytest.raises(QueryError, match="IO Error"):
         command("select 1", output=tmp_path / "no" / "x.csv")
+
+
+def test_a_moment_whose_snapshot_has_expired_is_told(lake: Lake) -> None:
+    whole = lake.catalog.load_table("lake.photos").metadata
+    first, second, third, *_ = sorted(whole.snapshots, key=lambda one: one.sequence_number or 0)
+    left = SimpleNamespace(name=lambda: ("lake", "photos"))
+    left.metadata = SimpleNamespace(snapshots=[first, third])
+    assert query._at(left, third.timestamp_ms) == third  # type: ignore[arg-type]
+    with pytest.raises(QueryError, match=r"lake\.photos as it was then has expired"):
+        query._at(left, second.timestamp_ms)  # type: ignore[arg-type]

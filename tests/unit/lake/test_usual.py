@@ -135,3 +135,24 @@ def test_what_may_read_as_null_without_a_word_is_checked() -> None:
     assert not taken
     assert [event["bits"] for event in events] == [341]
     assert reasons == ["bits is not of type long"]
+
+
+def test_one_key_more_and_one_that_is_not_counted_do_not_make_up_for_each_other() -> None:
+    shard = shard_of(PHOTOS)
+    *_, last = (delta for delta in shard.deltas if delta["op"] == "c")
+    spaced = last | {"payload": last["payload"].replace('"title":', '"title" :')}
+    more = json.loads(last["payload"])
+    more["after"]["secret"] = 1
+    odd = last | {"payload": json.dumps(more, separators=(",", ":"))}
+    taken, _, reasons = both_ways(PHOTOS, columns_of(PHOTOS, shard), [*shard.deltas, spaced, odd])
+    assert not taken
+    assert reasons == ["not in the schema in force: secret"]
+
+
+def test_an_image_that_is_no_object_is_refused() -> None:
+    shard = shard_of(PHOTOS)
+    *_, last = (delta for delta in shard.deltas if delta["op"] == "c")
+    payload = json.loads(last["payload"]) | {"after": 5}
+    odd = last | {"payload": json.dumps(payload, separators=(",", ":"))}
+    columns = columns_of(PHOTOS, shard)
+    assert both_ways(PHOTOS, columns, [odd])[2] == ["key column id is null"]
