@@ -6,7 +6,7 @@ all deltas of a row are in the same part.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ MEMORY = "smug.memory"
 """The catalog's property that says how many bytes a merge may take."""
 _MEMORY = 2 << 30  # where it does not say
 _TIMES = 8  # what a merge takes at most, of the bytes of its deltas in memory
-NOTHING = raw.ARROW.empty_table()
+_NOTHING = raw.ARROW.empty_table()
 _CONTROL = pa.array(["ddl", "t"])
 
 
@@ -31,23 +31,19 @@ _CONTROL = pa.array(["ddl", "t"])
 class Batch:
     """Deltas of one table, up to a commit of `raw.deltas`.
 
-    control: schema changes and truncates, in no order. sequence: of the last commit that it takes
-    in. parts: in so many the rows come, and are merged one after another.
+    sequence: of the last commit that is merged with it. parts: in so many the rows come, and are
+    merged one after another. control: schema changes and truncates, in no order.
     """
 
     deltas: Table
     files: list[raw.DeltaFile]
+    sequence: int
     parts: int = 1
     control: list[dict[str, Any]] = field(default_factory=list)
     size: int = 0
     latest: datetime | None = None
     floor_times: dict[str, datetime] = field(default_factory=dict)
     _rows: pa.Table | None = None
-
-    @property
-    def sequence(self) -> int:
-        """Of the last commit of `raw.deltas` that it takes in."""
-        return self.files[-1].sequence
 
     @property
     def raw_snapshot(self) -> int | None:
@@ -68,6 +64,10 @@ class Batch:
         for part in range(self.parts):
             pieces = raw.pieces(self.deltas, self.files)
             yield pa.concat_tables(_of_part(piece, part, self.parts) for piece in pieces)
+
+    def without_rows(self, merged: int) -> "Batch":
+        """What it says beside its rows, by itself. merged: the sequence that stays as it is."""
+        return replace(self, sequence=merged, parts=1, size=0, _rows=_NOTHING)
 
     def look(self, pieces: Iterable[pa.Table]) -> None:
         """Note what the deltas say beside their rows; keep these when they come in one part."""
@@ -110,7 +110,7 @@ def next_batch(
     if not chosen:
         return None
     parts = -(-size * _TIMES // memory) if target.table.key else 1
-    batch = Batch(deltas, chosen, parts)
+    batch = Batch(deltas, chosen, chosen[-1].sequence, parts)
     batch.look([raw.read(deltas, chosen)] if parts == 1 else raw.pieces(deltas, chosen))
     return batch
 

@@ -1,9 +1,7 @@
 """The column plan of a table: what its columns are called on the wire, and how they are read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-
-from pyiceberg.types import IcebergType
 
 from smug_platform.lake.state import Fill, State
 from smug_platform.lake.target import Target
@@ -86,8 +84,3 @@ def row_id(columns: Iterable[str]) -> str:
         for name in sorted(columns)
     ]
     return f"md5(concat_ws('|', {', '.join(parts)}))"
-
-
-def types(columns: Iterable[Column]) -> Mapping[str, IcebergType]:
-    """The Iceberg type of each column."""
-    return {column.name: column.type.iceberg for column in columns}

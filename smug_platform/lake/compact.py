@@ -89,10 +89,10 @@ class _Plan:
 
 def debt(catalog: Catalog, target: Target) -> Debt:
     """The table's debt; all zero for a table that is not there."""
-    table = iceberg.load(catalog, name_of(target))
-    if table is None or table.current_snapshot() is None:
+    opened = _open(catalog, target)
+    if opened is None:
         return Debt()
-    files = LakeFiles(table.io, table.schema(), table.current_snapshot())
+    _, files = opened
     return Debt(
         data_files=len(files.data),
         delete_files=len(files.deletes),
@@ -139,10 +139,10 @@ def rounds(catalog: Catalog, targets: Sequence[Target]) -> Iterator[tuple[Target
 def step(catalog: Catalog, target: Target, *, thorough: bool = False) -> Step | None:
     """Do the next step; None when nothing is due, or when merges were first time and again."""
     for _ in range(_TRIES):
-        table = iceberg.load(catalog, name_of(target))
-        if table is None or table.current_snapshot() is None:
+        opened = _open(catalog, target)
+        if opened is None:
             return None
-        files = LakeFiles(table.io, table.schema(), table.current_snapshot())
+        table, files = opened
         plan = _plan(files, thorough=thorough)
         if plan is None:
             return None
@@ -151,6 +151,14 @@ def step(catalog: Catalog, target: Target, *, thorough: bool = False) -> Step | 
         except CommitFailedException:
             continue
     return None
+
+
+def _open(catalog: Catalog, target: Target) -> tuple[iceberg.Table, LakeFiles] | None:
+    """The table and its files; None for one that is not there, or holds nothing yet."""
+    table = iceberg.load(catalog, name_of(target))
+    if table is None or table.current_snapshot() is None:
+        return None
+    return table, LakeFiles(table.io, table.schema(), table.current_snapshot())
 
 
 def _plan(files: LakeFiles, *, thorough: bool = False) -> _Plan | None:

@@ -24,7 +24,7 @@ from smug_platform.duck import in_memory
 from smug_platform.errors import LakeError
 from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.apply import Step, apply
-from smug_platform.lake.batch import NOTHING, Batch, allowed, next_batch
+from smug_platform.lake.batch import Batch, allowed, next_batch
 from smug_platform.lake.columns import plan
 from smug_platform.lake.decode import decode
 from smug_platform.lake.index import StaleIndex, index_of
@@ -41,7 +41,7 @@ _EXAMINED: dict[tuple[UUID, UUID], int] = {}
 
 _ATTEMPTS = 5  # plans of one commit, where other writers keep coming first
 SEQUENCE, STATE, KIND = "smug.raw.sequence", "smug.state", "smug.kind"
-CONTROL = "smug.raw.control"  # SEQUENCE, as far as schema changes and truncates are concerned
+CONTROL = "smug.raw.control"  # the raw commit whose schema changes were merged ahead of its rows
 
 
 @dataclass(frozen=True)
@@ -213,32 +213,33 @@ def _merge_batch(
     files = LakeFiles(table.io, schema, table.current_snapshot())
     index = index_of(catalog, target, table, schema)
     index.sync(files)
+    marks = {}
     # Each part would sink and fill the rows of the whole table, so what does that goes first.
-    first = batch.parts > 1 and bool(batch.control) and _controlled(table) != batch.sequence
+    if batch.parts > 1 and batch.control and table.properties.get(CONTROL) != str(batch.sequence):
+        marks[CONTROL] = str(batch.sequence)
+        batch = batch.without_rows(merged_sequence(table))
     step = Step(target, columns, old, state, batch.floor_times)
     planned = Planned(transaction, index, schema)
-    for rows in [NOTHING] if first else batch.rows():
+    for rows in batch.rows():
         with in_memory() as connection:
             events, refused = decode(connection, target, columns, rows, state.dropped)
             found, counts, state = apply(connection, files, index, step, events)
         planned.quarantined += quarantine(catalog, refused)
-        planned.add(found, counts, is_part=batch.parts > 1 and not first)
-    sequence = merged_sequence(table) if first else batch.sequence
+        planned.add(found, counts, is_part=batch.parts > 1)
     summary = {
         KIND: "merge",
-        SEQUENCE: str(sequence),
+        SEQUENCE: str(batch.sequence),
         "smug.raw.snapshot": str(batch.raw_snapshot),
-        "smug.deltas": str(0 if first else batch.size),
+        "smug.deltas": str(batch.size),
     }
-    done = {SEQUENCE: str(sequence), CONTROL: str(batch.sequence), STATE: state.to_json()}
-    transaction.set_properties(done)
+    transaction.set_properties(marks | {SEQUENCE: str(batch.sequence), STATE: state.to_json()})
     snapshot_id = iceberg.commit(transaction, files, planned.change(), summary=summary)
     transaction.commit_transaction()
     planned.enter(table, files, snapshot_id)
     counts = planned.counts
     return Merged(
         target.name,
-        deltas=0 if first else batch.size,
+        deltas=batch.size,
         duplicates=counts.duplicates,
         identical=counts.identical,
         merged_away=counts.merged_away,
@@ -251,8 +252,3 @@ def _merge_batch(
         latest_commit=batch.latest,
         snapshot_id=snapshot_id,
     )
-
-
-def _controlled(table: Iceberg) -> int:
-    """Up to which raw commit schema changes and truncates are merged."""
-    return int(table.properties.get(CONTROL, "0"))

@@ -115,7 +115,7 @@ def delta_files(deltas: IcebergTable, after: int = 0) -> Iterator[DeltaFile]:
 
 def remember(path: str, rows: pa.Table) -> None:
     """Hold the deltas of a file that this process writes: it merges them next, most likely."""
-    _LANDED.put(path, rows.select(ARROW.names).cast(ARROW), rows.nbytes)
+    _LANDED.put(path, _typed(rows), rows.nbytes)
 
 
 def memory_of(deltas: IcebergTable, file: DeltaFile) -> int:
@@ -133,7 +133,7 @@ def pieces(deltas: IcebergTable, files: list[DeltaFile]) -> Iterator[pa.Table]:
     for file in files:
         with deltas.io.new_input(file.path).open() as stream:
             for batch in pq.ParquetFile(stream).iter_batches(_PIECE):
-                yield pa.Table.from_batches([batch]).select(ARROW.names).cast(ARROW)
+                yield _typed(pa.Table.from_batches([batch]))
 
 
 def read(deltas: IcebergTable, files: list[DeltaFile]) -> pa.Table:
@@ -146,5 +146,10 @@ def read(deltas: IcebergTable, files: list[DeltaFile]) -> pa.Table:
         with deltas.io.new_input(file.path).open() as stream:
             # Not `read_table`: what that sets up takes three times as long as a small file.
             found = pq.ParquetFile(stream).read(use_threads=file.rows > _MANY)
-        parts.append(found.select(ARROW.names).cast(ARROW))
+        parts.append(_typed(found))
     return pa.concat_tables(parts) if parts else ARROW.empty_table()
+
+
+def _typed(rows: pa.Table) -> pa.Table:
+    """The rows with the table's columns alone, in its order and types."""
+    return rows.select(ARROW.names).cast(ARROW)

@@ -7,7 +7,7 @@ nothing.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -80,9 +80,8 @@ def _decode(
     rows = _row_numbers(head, about)
     is_read = (head.which >= 0) & (key.which >= 0) & (about.which >= 0)
     op = about.numbers["op"]
-    is_read &= (op == 0) | (
-        _each(head, lambda topic: topic["table_name"] is not None) & (rows != NONE)
-    )
+    named = [topic["table_name"] is not None for topic in head.examples]
+    is_read &= (op == 0) | (np.array([*named, False])[head.which] & (rows != NONE))
     good = np.flatnonzero(is_read)
     keys = slices(data, starts[good, 1], ends[good, 1])
     columns: dict[str, Any] = {
@@ -115,12 +114,6 @@ def _row_numbers(head: Texts, about: Texts) -> Array:
         about.numbers["op"] == ord("r"), of_snapshot, about.numbers["row_number"]
     )
     return found
-
-
-def _each(texts: Texts, test: Callable[[Values], bool]) -> Array:
-    """Which texts are like an example that passes the test."""
-    passed: Array = np.array([*map(test, texts.examples), False])[texts.which]
-    return passed
 
 
 def _said(texts: Texts, name: str, chosen: Array) -> pa.Array:
