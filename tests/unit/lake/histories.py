@@ -167,6 +167,13 @@ def expected(shard: Shard, names: list[str]) -> list[tuple[Any, ...]]:
     return sorted((tuple(row.get(n) for n in names) for row in shard.rows), key=repr)
 
 
+def check_rows(history: History, found: list[dict[str, Any]]) -> None:
+    """What the lake holds of each shard is what the shard holds."""
+    for shard in history.shards:
+        names = [spec["name"] for spec in shard.columns]
+        assert held(shard, found, names) == expected(shard, names)
+
+
 def held(shard: Shard, found: list[dict[str, Any]], names: list[str]) -> list[tuple[Any, ...]]:
     """What the lake holds of the shard, also of rows that another shard holds the live copy of."""
     return sorted(

@@ -19,12 +19,11 @@ from smug_platform.lake.feed import feed
 from smug_platform.lake.merge import merge, name_of
 from smug_platform.lake.target import Target
 from smug_platform.lake.tiers import Bounds, File, crowded, untidy
-from tests.history import Shard
 from tests.unit.lake.histories import PHOTOS as WITH_HISTORY
 from tests.unit.lake.histories import VIEWS, History
-from tests.unit.lake.test_merge import COLUMNS, PHOTOS, land, live, new_catalog, rows
+from tests.unit.lake.test_feed import TARGET, Source
+from tests.unit.lake.test_merge import land, live, new_catalog, rows
 
-TARGET = Target(PHOTOS)
 EXAMPLES = settings(
     max_examples=8,
     deadline=None,
@@ -140,25 +139,8 @@ def bag(found: Any) -> list[str]:
     )
 
 
-class Table:
+class Table(Source):
     """A shard, and the lake's table after it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.catalog = new_catalog(folder)
-        self.shard = Shard("shard_0", "photos", COLUMNS)
-        self.shard.snapshot()
-        self.landed = 0
-
-    def insert(self, *ids: int) -> None:
-        self.shard.insert(*[{"id": id_, "title": "a", "n": 0} for id_ in ids])
-
-    def merge(self) -> None:
-        self.land()
-        assert merge(self.catalog, TARGET).commits == 1
-
-    def land(self) -> None:
-        land(self.catalog, self.shard.deltas[self.landed :])
-        self.landed = len(self.shard.deltas)
 
     def files(self) -> LakeFiles:
         table = iceberg.load(self.catalog, name_of(TARGET))

@@ -29,10 +29,13 @@ class Source:
     def insert(self, *ids: int) -> None:
         self.shard.insert(*[{"id": id_, "title": "a", "n": 0} for id_ in ids])
 
-    def merge(self) -> int:
+    def land(self) -> None:
         land(self.catalog, self.shard.deltas[self.landed :])
         self.landed = len(self.shard.deltas)
-        merge(self.catalog, TARGET)
+
+    def merge(self) -> int:
+        self.land()
+        assert merge(self.catalog, TARGET).commits == 1
         return current_snapshots(self.catalog, (TARGET,))["photos"]
 
 

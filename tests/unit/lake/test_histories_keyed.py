@@ -3,15 +3,13 @@
 from typing import Any
 
 from smug_platform.lake.target import Target
-from tests.unit.lake.histories import PHOTOS, History, Lake, expected, held
+from tests.unit.lake.histories import PHOTOS, History, Lake, check_rows
 
 
 def test_keyed(lake: Lake, seed: int) -> None:
     history = History(seed, PHOTOS)
     found = lake.merged(history, Target(PHOTOS))
-    for shard in history.shards:
-        names = [spec["name"] for spec in shard.columns]
-        assert held(shard, found, names) == expected(shard, names)
+    check_rows(history, found)
     live = sorted((int(row["id"]), row["_shard"]) for row in found if not row["_is_deleted"])
     assert live == winners(history)
 
