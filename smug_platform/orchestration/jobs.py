@@ -57,6 +57,7 @@ def jobs(
         dg.define_asset_job(
             "compaction",
             selection=kept,
+            tags={"dagster/max_runtime": "3300"},  # before the next
             description="Small files of a lake table become one; files of expired snapshots go.",
         ),
     ]

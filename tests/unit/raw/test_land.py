@@ -42,7 +42,9 @@ class RecordedStream:
 def row(op: str, offset: int, after: Any, *, number: int = 0, rank: int = 0) -> Change:
     source = {"file": "binlog.000003", "pos": offset, "row": number, "ts_us": 1_700_000_000_123_456}
     value = {"before": None, "after": after, "source": source, "op": op, "ts_ms": 1_700_000_000_500}
-    return Change("shard_0.flickr.photos", json.dumps(after), json.dumps(value, separators=(",", ":")), rank)
+    return Change(
+        "shard_0.flickr.photos", json.dumps(after), json.dumps(value, separators=(",", ":")), rank
+    )
 
 
 def ddl(offset: int, tables: Sequence[str]) -> Change:
