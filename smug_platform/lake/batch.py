@@ -102,7 +102,8 @@ def next_batch(
         if file.table != target.table.name:
             continue
         more = raw.memory_of(deltas, file)
-        is_full = count >= most or size + more > memory // _TIMES
+        # Half, for what has landed after it is in memory too.
+        is_full = count >= most or size + more > memory // 2 // _TIMES
         if is_full and chosen and chosen[-1].sequence != file.sequence:
             break
         chosen.append(file)

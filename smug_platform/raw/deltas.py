@@ -56,7 +56,7 @@ PROPERTIES = {
     "write.parquet.compression-codec": "zstd",
     "write.metadata.metrics.default": "none",
 }
-_LANDED = Cache[pa.Table](256 << 20)  # by path of the file; weight: bytes
+_LANDED = Cache[pa.Table](512 << 20)  # by path of the file; weight: bytes
 _PIECE = 8192  # rows
 _MANY = 50_000  # rows of a file from which several threads read it sooner than one
 
