@@ -12,6 +12,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from smug_platform.cli.archive import archive
 from smug_platform.errors import SmugError
 from smug_platform.settings import load_settings
 
@@ -41,6 +42,7 @@ app = typer.Typer(
     SMUG_ENV names the environment: local (the default), test, staging or prod.""",
 )
 
+app.add_typer(archive, name="archive")
 _Tables = Annotated[
     Optional[list[str]],  # noqa: UP045  typer reads this
     typer.Argument(help="Tables to compare; all when none is given.", show_default=False),
