@@ -232,6 +232,11 @@ class ToTheLake:
         self._tend(merged.table for merged in synced.merged if merged.commits)
         return synced
 
+    def require_tended(self) -> None:
+        """Raise what compaction met, once all that came has been merged regardless."""
+        for problem in self._tend.problems.values():
+            raise problem
+
 
 class ToTheMarts:
     """`publish`, for one who calls it over and over: it opens the warehouse only when the lake has

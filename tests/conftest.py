@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from smug_platform.local.kinesis import forget_streams, start_kinesis
 from smug_platform.local.mariadb import DATABASE, connect, load_schema, start_shard
@@ -32,6 +33,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     settings.register_profile("all", deadline=None)  # a machine that is busy is no failure
     settings.load_profile("all")
+
+
+class _ByFolderOrFile(LoadFileScheduling):
+    """A worker takes a file at a time; the conformance cases are one, for they share a corpus."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = "tests/conformance/"
+        return folder if nodeid.startswith(folder) else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling:
+    return _ByFolderOrFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

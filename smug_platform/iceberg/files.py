@@ -3,7 +3,7 @@
 Columns are found by field id, so that renamed, added and widened columns read right in old files.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +37,6 @@ class LakeFiles:
         self.data = [one.data_file for one in live if one.data_file.content == data]
         """Newest commit first."""
         self.deletes = [one.data_file for one in live if one.data_file.content != data]
-        self._gone: dict[str, Rows] | None = None
 
     @property
     def rows(self) -> int:
@@ -75,7 +74,8 @@ class LakeFiles:
         numbers: of the files to read, in `data`; all unless given.
         """
         chosen = range(len(self.data)) if numbers is None else numbers
-        parts = [self._read(number, self.data[number], columns) for number in chosen]
+        gone = self.deleted({self.data[number].file_path for number in chosen})
+        parts = [self._read(number, columns, gone) for number in chosen]
         return (
             pa.concat_tables(parts) if parts else _placed_schema(self._arrow(columns)).empty_table()
         )
@@ -101,24 +101,29 @@ class LakeFiles:
         """The data files in the order of the commits that added them."""
         return self.data[::-1]
 
-    def deleted(self) -> Mapping[str, Rows]:
-        """Numbers of the deleted rows, by path of the data file; in no order."""
-        if self._gone is None:
-            found: dict[str, list[Rows]] = {}
-            for file in self.deletes:
-                for path, rows in _read_deletes(self._io, file).items():
-                    found.setdefault(path, []).append(rows)
-            self._gone = {path: np.concatenate(rows) for path, rows in found.items()}
-        return self._gone
+    def deleted(self, paths: Collection[str] | None = None) -> Mapping[str, Rows]:
+        """Numbers of the deleted rows, by path of the data file; in no order.
 
-    def _read(self, number: int, file: DataFile, columns: Sequence[str]) -> pa.Table:
+        paths: the data files, all unless given; only delete files that name them are read.
+        """
+        wanted = {file.file_path for file in self.data} if paths is None else set(paths)
+        found: dict[str, list[Rows]] = {}
+        for file in self.deletes:
+            if wanted.isdisjoint(_counts(self._io, file)):
+                continue
+            for path, rows in _read_deletes(self._io, file).items():
+                if path in wanted:
+                    found.setdefault(path, []).append(rows)
+        return {path: np.concatenate(rows) for path, rows in found.items()}
+
+    def _read(self, number: int, columns: Sequence[str], gone: Mapping[str, Rows]) -> pa.Table:
+        file = self.data[number]
         table = project(self._io, file, self._arrow(columns))
         table = _placed(table, number, pa.array(np.arange(table.num_rows, dtype=np.int64)))
-        gone = self.deleted().get(file.file_path)
-        if gone is None:
+        if file.file_path not in gone:
             return table
         mask = np.ones(table.num_rows, dtype=bool)
-        mask[gone] = False
+        mask[gone[file.file_path]] = False
         return table.filter(pa.array(mask))
 
     def _arrow(self, columns: Sequence[str]) -> pa.Schema:

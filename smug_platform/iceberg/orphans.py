@@ -5,8 +5,6 @@ is kept for an age that must be longer than any commit takes. A file's age does 
 it was still live: what readers may hold is seen to by `held`.
 """
 
-import math
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -20,28 +18,23 @@ from smug_platform.iceberg.held import HELD
 from smug_platform.iceberg.manifests import entries, manifests
 
 
-def remove_orphans(table: Table, older_than: timedelta = HELD, *, seconds: float = math.inf) -> int:
+def remove_orphans(table: Table, older_than: timedelta = HELD) -> int:
     """Remove what is older than that and that the table as it stands now does not name.
 
-    seconds: after which the rest is left for the next time. How many files went: data and delete
-    files, manifests, their lists, and metadata files. Raises the file system's errors, having
-    removed nothing, when anything of the table can't be read.
+    Lists the table's folders whole, which takes long where they are large. How many files went:
+    data and delete files, manifests, their lists, and metadata files. Raises the file system's
+    errors, having removed nothing, when anything of the table can't be read.
     """
-    end = time.monotonic() + seconds
     before = datetime.now(UTC) - older_than
     found = [(fs, path) for fs, path, at in _files(table) if at < before]
     # Loaded after the listing: what was committed meanwhile is named then.
     fresh = table.catalog.load_table(table.name())
     named = {_place(fresh, location)[1] for location in set(_named(fresh))}
     orphans = [(fs, path) for fs, path in found if path not in named]
-    removed = 0
     for fs, path in orphans:
-        if time.monotonic() >= end:
-            break
         with suppress(FileNotFoundError):  # another was at it too
             fs.delete_file(path)
-        removed += 1
-    return removed
+    return len(orphans)
 
 
 def _named(table: Table) -> Iterator[str]:

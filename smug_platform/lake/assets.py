@@ -45,10 +45,11 @@ def lake_assets(targets: Sequence[Target]) -> dg.AssetsDefinition:
                     data_version=_version(catalog, target),
                     check_results=list(merge_checks(catalog, target, deltas)),
                 )
-                if merged.commits:  # what follows waits for it, as the next merge would
-                    tend(catalog, target)
             if problem := problems.get(target.name):
                 yield stuck(target, problem)
+                continue
+            with problems.of(target.name):  # what follows waits for it, as the next merge would
+                tend(catalog, target)
         problems.tell()
 
     return lake

@@ -23,9 +23,10 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import DataFile
 
 from smug_platform import iceberg
+from smug_platform.errors import LakeError
 from smug_platform.iceberg import FILE, ROW, LakeFiles
 from smug_platform.lake.index import opened_index
-from smug_platform.lake.merge import KIND, SEQUENCE, merged_sequence, name_of
+from smug_platform.lake.merge import BUGS, KIND, SEQUENCE, merged_sequence, name_of
 from smug_platform.lake.planned import enter
 from smug_platform.lake.runs import Array
 from smug_platform.lake.target import Target
@@ -43,6 +44,8 @@ is let go; at 0.2 it would be four.
 """
 REST_S = 2.0
 """Seconds between two steps of a table beside merges of another process: the largest take less."""
+ROUNDS_S = 1_800.0
+"""Seconds after which rounds leave what is due to the next time; they are by the hour."""
 _ROW_BYTES = 64  # of a row of usual width in a file; wider rows count as more of them
 _TRIES = 3
 
@@ -103,7 +106,10 @@ def debt(catalog: Catalog, target: Target) -> Debt:
 
 
 def compact(catalog: Catalog, target: Target) -> bool:
-    """Make the table tidy: no deleted rows, no small files but one; False if it was so already."""
+    """Make the table tidy: no deleted rows, no small files but one; False if it was so already.
+
+    Raises LakeError as `step` does.
+    """
     return len(list(steps(catalog, target, thorough=True))) > 0
 
 
@@ -115,42 +121,72 @@ def steps(catalog: Catalog, target: Target, *, thorough: bool = False) -> Iterat
 
 def tend(catalog: Catalog, target: Target, seconds: float = TEND_S) -> bool:
     """Do a step, and more if they end within so many seconds when each takes as long as the one
-    before it; whether there may be more to do.
+    before it; whether there may be more to do. Raises LakeError as `step` does.
     """
     end = time.monotonic() + seconds
-    while done := step(catalog, target):
-        if time.monotonic() + done.seconds > end:
-            return True
+    try:
+        while done := step(catalog, target):
+            if time.monotonic() + done.seconds > end:
+                return True
+    except Outrun:
+        return True
     return False
 
 
-def rounds(catalog: Catalog, targets: Sequence[Target]) -> Iterator[tuple[Target, Step]]:
-    """Step after step of each table until none is due, with time between two rounds in which a
-    merge that a step was before comes through.
+def rounds(
+    catalog: Catalog, targets: Sequence[Target], *, seconds: float = ROUNDS_S
+) -> Iterator[tuple[Target, Step | LakeError]]:
+    """Step after step of each table until none is due or the time is up, with a rest between two
+    rounds in which a merge that a step was before comes through. A table's problem ends its steps.
     """
-    owing = list(targets)
+    end, owing = time.monotonic() + seconds, list(targets)
     while owing:
-        done = [(target, made) for target in owing if (made := step(catalog, target))]
-        yield from done
-        if owing := [target for target, _ in done]:
+        round_, owing = owing, []
+        for target in round_:
+            if time.monotonic() >= end:
+                return
+            try:
+                if done := step(catalog, target):
+                    yield target, done
+                    owing.append(target)
+            except Outrun:
+                owing.append(target)
+            except LakeError as problem:
+                yield target, problem
+        if owing:
             time.sleep(REST_S)
 
 
+class Outrun(LakeError):
+    """A step that is due was not done, because merges of its table were first time and again."""
+
+
 def step(catalog: Catalog, target: Target, *, thorough: bool = False) -> Step | None:
-    """Do the next step; None when nothing is due, or when merges were first time and again."""
+    """Do the next step; None when nothing is due.
+
+    Raises Outrun when merges were first time and again, LakeError when the table's files can't be
+    read or written.
+    """
     for _ in range(_TRIES):
         opened = _open(catalog, target)
-        if opened is None:
-            return None
-        table, files = opened
-        plan = _plan(files, thorough=thorough)
-        if plan is None:
+        plan = _plan(opened[1], thorough=thorough) if opened else None
+        if opened is None or plan is None:
             return None
         try:
-            return _do(catalog, target, table, plan)
+            return _do(catalog, target, opened[0], plan)
         except CommitFailedException:
             continue
-    return None
+        except (*BUGS, OSError) as error:
+            raise LakeError(
+                f"{name_of(target)} can't be compacted ({' '.join(str(error).split())})",
+                remedy="its merges go on; if this comes again, report it with this line",
+                passes=True,
+            ) from error
+    raise Outrun(
+        f"merges of {name_of(target)} were before its compaction {_TRIES} times",
+        remedy="it is tried again by the hour and between merges",
+        passes=True,
+    )
 
 
 def _open(catalog: Catalog, target: Target) -> tuple[iceberg.Table, LakeFiles] | None:
@@ -228,7 +264,7 @@ def _first(files: LakeFiles, number: int) -> pa.Table:
     """The places of the first live rows of a file, as many as make up a step."""
     file = files.data[number]
     is_live = np.ones(file.record_count, dtype=bool)
-    is_live[files.deleted().get(file.file_path, [])] = False
+    is_live[files.deleted([file.file_path]).get(file.file_path, [])] = False
     most = max(file.record_count * STEP_ROWS // _size(file), 1)
     rows = np.flatnonzero(is_live)[:most]
     return _places(np.full(len(rows), number, np.int32), rows)

@@ -35,7 +35,7 @@ from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
 from smug_platform.raw.quarantine import quarantine
 
-_BUGS = (duckdb.Error, ArithmeticError, LookupError, TypeError, ValueError)
+BUGS = (duckdb.Error, ArithmeticError, LookupError, TypeError, ValueError)
 _EXAMINED: dict[tuple[UUID, UUID], int] = {}
 """Up to which raw commit a lake table was found to lack nothing, by both tables' ids."""
 
@@ -145,7 +145,7 @@ def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None
         except StaleIndex:
             assert table is not None
             index_of(catalog, target, table, table.schema()).clear()
-        except _BUGS as error:  # that table stands still, and the others go on
+        except BUGS as error:  # that table stands still, and the others go on
             raise LakeError(
                 f"{name_of(target)} can't be merged ({' '.join(str(error).split())})",
                 remedy="this is a bug: report it with this line; nothing is lost meanwhile",

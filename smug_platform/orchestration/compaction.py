@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import dagster as dg
 
 from smug_platform import iceberg
+from smug_platform.errors import LakeError
 from smug_platform.lake.checks import lake_key
 from smug_platform.lake.compact import rounds
 from smug_platform.lake.merge import name_of
 from smug_platform.lake.target import Target
-from smug_platform.policies import PLATFORM, RETRY
+from smug_platform.policies import PLATFORM, RETRY, Problems
 from smug_platform.raw.deltas import NAME as DELTAS_NAME
 from smug_platform.raw.resources import Lakehouse
 
@@ -34,18 +35,23 @@ def compaction(targets: Sequence[Target]) -> dg.AssetsDefinition:
     def compact(
         context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]
     ) -> dg.MaterializeResult[None]:
+        problems = Problems()
         steps = rows = files = 0
         for target, step in rounds(lakehouse.catalog, targets):
-            steps, rows = steps + 1, rows + step.rows
-            context.log.info(
-                f"lake.{target.name}: {step.data_files} data files and {step.delete_files}"
-                f" delete files became one each, {step.rows} rows, in {step.seconds:.1f} s"
-            )
+            with problems.of(target.name):
+                if isinstance(step, LakeError):
+                    raise step
+                steps, rows = steps + 1, rows + step.rows
+                context.log.info(
+                    f"lake.{target.name}: {step.data_files} data files and {step.delete_files}"
+                    f" delete files became one each, {step.rows} rows, in {step.seconds:.1f} s"
+                )
         names = [DELTAS_NAME, *(name_of(target) for target in targets)]
         for name, table in iceberg.load_all(lakehouse.catalog, names).items():
             if removed := iceberg.remove_orphans(table):
                 files += removed
                 context.log.info(f"{name}: {removed} files that no snapshot names were removed")
+        problems.tell()
         return dg.MaterializeResult(
             metadata={"steps": steps, "rows_written": rows, "files_removed": files}
         )

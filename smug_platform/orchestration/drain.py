@@ -45,7 +45,10 @@ def to_the_lake(
 ) -> None:
     """Land and merge, micro-batch after micro-batch."""
     platform = Platform(settings, source, stream=stream, lakehouse=lakehouse)
-    _keep_on(context, config, platform, ToTheLake(platform))
+    half = ToTheLake(platform)
+    _keep_on(context, config, platform, half)
+    with told():
+        half.require_tended()
 
 
 @dg.op(pool="duckdb")

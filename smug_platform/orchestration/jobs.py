@@ -63,6 +63,7 @@ def jobs(
         dg.define_asset_job(
             "compaction",
             selection=dg.AssetSelection.assets(COMPACTION),
+            tags={"dagster/max_runtime": "3300"},  # before the next
             description="Small files of a lake table become one; files of expired snapshots go.",
         ),
         archiving(),

@@ -82,6 +82,8 @@ def abouts(text: Array, starts: Array, ends: Array) -> Array:
 
 
 def _find(text: Array, start: int, end: int) -> int:
-    """Where the mark is; negative where it is not."""
-    at = text[start:end].tobytes().find(_SOURCE)
+    """Where the mark is, negative where it is not: the last one, for a spatial column of that name
+    is an object in the images too.
+    """
+    at = text[start:end].tobytes().rfind(_SOURCE)
     return int(start) + at if at >= 0 else at

@@ -1,8 +1,8 @@
 """Opening the warehouse.
 
-DuckDB lets one process write to its file at a time, and every one that reads keeps writers out.
-A process holds the file for a moment only (a load, a build), so opening waits for some seconds
-before it gives up with the other process's number.
+DuckDB lets one process write to its file at a time, and every one that reads keeps writers out,
+also of its own process. The file is held for a moment only (a load, a build), so opening waits for
+some seconds before it gives up with the other process's number.
 """
 
 import re
@@ -24,10 +24,10 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """An open connection to the warehouse, with its session in UTC; the caller closes it.
 
-    wait: seconds to wait for another process to let go of the file.
+    wait: seconds to wait for others to let go of the file.
 
-    Raises WarehouseError: the file is held by another process for longer than that, is not a
-    warehouse, or is read before anything was loaded; or the warehouse is Redshift.
+    Raises WarehouseError: the file is held for longer than that, is not a warehouse, or is read
+    before anything was loaded; or the warehouse is Redshift.
     """
     if settings.warehouse != "duckdb":
         raise WarehouseError(
@@ -48,13 +48,18 @@ def _open(path: Path, read_only: bool, deadline: float) -> duckdb.DuckDBPyConnec
         try:
             return duckdb.connect(str(path), read_only=read_only)
         except duckdb.ConnectionException as error:
-            # One process opens a file in one mode. One that writes may read through that handle.
-            if not read_only:
+            # One process opens a file in one mode. One that writes may read through that handle;
+            # to write, it waits for its own readers to let go.
+            if read_only:
+                read_only = False
+                continue
+            if time.monotonic() >= deadline:
                 raise WarehouseError(
                     f"{path} is open in this process for reading only",
                     remedy="close that connection first",
+                    passes=True,
                 ) from error
-            read_only = False
+            time.sleep(_PAUSE_SECONDS)
         except duckdb.IOException as error:
             holder = _HOLDER.search(str(error))
             if holder is None:

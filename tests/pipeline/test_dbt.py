@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -295,12 +296,13 @@ def test_whoever_reads_the_manifest_while_it_is_written_reads_all_of_it(
     built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, read = dbt.prepare_manifest(built.settings), 0
+    monkeypatch.setattr(dbt, "_PARSED", {})
     with ThreadPoolExecutor(1) as writer:
-        for _ in range(3):
-            monkeypatch.setattr(dbt, "_PARSED", {})
-            written = writer.submit(dbt.build, built.settings, select=["stg_licenses"])
-            while not written.done():
-                assert orjson.loads(path.read_bytes())["nodes"]
-                read += 1
-            assert not written.result().failed
+        written = writer.submit(dbt.build, built.settings, select=["stg_licenses"])
+        while not written.done():
+            assert path.read_bytes().endswith(b"}"), "torn"
+            read += 1
+            time.sleep(0.001)  # parsing it each time would keep the writer from writing
+        assert not written.result().failed
+    assert orjson.loads(path.read_bytes())["nodes"]
     assert read > 3

@@ -10,7 +10,7 @@ import pytest
 
 from smug_platform.lake.assets import lake_assets
 from smug_platform.lake.checks import hourly_checks
-from smug_platform.lake.target import targets
+from smug_platform.lake.target import Target, targets
 from smug_platform.orchestration.compaction import COMPACTION, compaction
 from smug_platform.raw.assets import deltas
 from smug_platform.raw.resources import Lakehouse
@@ -171,6 +171,24 @@ def test_a_table_that_can_not_be_merged_fails_alone(
     healthy = run(given, "key:warehouse/*")
     assert metadata(healthy, "warehouse", "photos")["dagster/row_count"] == 3
     assert metadata(healthy, "warehouse", "albums")["dagster/row_count"] == 2
+
+
+def test_a_table_that_can_not_be_compacted_is_merged_and_told(
+    given: dict[str, object], shards: dict[str, Shard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object, target: Target, *_more: object) -> bool:
+        raise OSError(28, "No space left on device") if target.name == "albums" else LookupError
+
+    monkeypatch.setattr("smug_platform.lake.compact._plan", lambda *_, **__: True)
+    monkeypatch.setattr("smug_platform.lake.compact._do", full)
+    result = run(given, 'key:"raw/deltas" or key:"lake/*"', ok=False)
+    assert materialized(result) == {"raw/deltas", *(f"lake/{name}" for name in shards)}
+    failure = result.failure_data_for_node("lake")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    told = failure.user_failure_data.description or ""
+    assert "lake.albums can't be compacted ([Errno 28] No space left on device)" in told
+    assert "lake.photos can't be compacted" in told
 
 
 def test_a_replica_that_can_not_be_loaded_fails_alone(

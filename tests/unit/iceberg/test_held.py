@@ -116,12 +116,3 @@ def test_a_busy_table_holds_one_snapshot_in_ten_minutes(
     tags = [ref for ref in refs.values() if ref.snapshot_ref_type == SnapshotRefType.TAG]
     assert len(tags) == len(refs) - 1
     assert 5 <= len(tags) <= 7
-
-
-def test_removal_stops_when_its_time_is_up(catalog: LocalCatalog, clock: Clock) -> None:
-    for number in range(30):
-        put(load(catalog), number)
-    clock.written()
-    clock.now += 3 * 60 * MINUTE
-    assert remove_orphans(load(catalog), seconds=0) == 0
-    assert remove_orphans(load(catalog), seconds=60) > 20

@@ -1,11 +1,12 @@
 """Tending: little at a time, table after table, and nothing for nothing."""
 
-import os
 import time
 from pathlib import Path
 
 import pytest
+from pyiceberg.exceptions import CommitFailedException
 
+from smug_platform.errors import LakeError
 from smug_platform.lake import compact as compaction
 from smug_platform.lake import tend as tending
 from smug_platform.lake.compact import Step, rounds
@@ -74,21 +75,21 @@ def test_a_merge_waits_for_one_long_step_and_the_rest_comes_after_it(
     assert lake.files() == [1, 1]
 
 
-def test_old_files_go_table_after_table(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    folders = [lake.home / "lake" / place for place in ("raw/deltas", "lake/photos", "lake/albums")]
-    left = [folder / "data" / "killed.parquet" for folder in folders]
-    for path in left:
-        path.write_bytes(b"left behind")
-        os.utime(path, (0, 0))
+def test_a_table_that_can_not_be_compacted_is_told_and_the_others_are(lake: Lake) -> None:
+    spoil(lake, "photos")
     tend = Tending(lake.catalog, TARGETS)
-    tend([])
-    assert all(path.exists() for path in left), "it is looked at every so often only"
-    now = time.monotonic()
-    for number in range(3):
-        monkeypatch.setattr(time, "monotonic", lambda at=now + 101 * (number + 1): at)
-        tend([])
-        tend([])
-        assert [path.exists() for path in left] == [at > number for at in range(3)]
+    tend(NAMES)
+    assert lake.files() == [3, 1]
+    assert [*tend.problems] == ["photos"]
+    assert "lake.photos can't be compacted" in str(tend.problems["photos"])
+    tend(NAMES)
+    assert lake.files() == [3, 1]
+
+
+def spoil(lake: Lake, name: str) -> None:
+    """Remove a table's data files behind its back."""
+    for path in (lake.home / "lake" / "lake" / name / "data").glob("*.parquet"):
+        path.unlink()
 
 
 def test_rounds_let_merges_through_between_two_steps(
@@ -102,3 +103,30 @@ def test_rounds_let_merges_through_between_two_steps(
     assert rests == [compaction.REST_S]
     assert list(rounds(lake.catalog, TARGETS)) == []
     assert rests == [compaction.REST_S]
+
+
+def test_rounds_go_on_with_the_others_and_end_in_time(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(rounds(lake.catalog, TARGETS, seconds=0)) == []
+    assert lake.files() == [3, 3]
+    monkeypatch.setattr(compaction, "REST_S", 0)
+    spoil(lake, "photos")
+    (photos, problem), (albums, step) = rounds(lake.catalog, TARGETS)
+    assert [photos.name, albums.name] == NAMES
+    assert isinstance(problem, LakeError)
+    assert isinstance(step, Step)
+
+
+def test_a_table_whose_merges_are_always_before_owes_its_step(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Step:
+        raise CommitFailedException
+
+    with monkeypatch.context() as patched:
+        patched.setattr(compaction, "_do", fail)
+        assert compaction.tend(lake.catalog, TARGETS[0])
+    assert lake.files() == [3, 3]
+    assert not compaction.tend(lake.catalog, TARGETS[0])
+    assert lake.files() == [1, 3]

@@ -42,7 +42,9 @@ class RecordedStream:
 def row(op: str, offset: int, after: Any, *, number: int = 0, rank: int = 0) -> Change:
     source = {"file": "binlog.000003", "pos": offset, "row": number, "ts_us": 1_700_000_000_123_456}
     value = {"before": None, "after": after, "source": source, "op": op, "ts_ms": 1_700_000_000_500}
-    return Change("shard_0.flickr.photos", json.dumps(after), json.dumps(value), rank)
+    return Change(
+        "shard_0.flickr.photos", json.dumps(after), json.dumps(value, separators=(",", ":")), rank
+    )
 
 
 def ddl(offset: int, tables: Sequence[str]) -> Change:
@@ -130,6 +132,17 @@ def test_each_change_keeps_its_epoch(catalog: Catalog, stream: RecordedStream) -
     land(catalog, stream)  # type: ignore[arg-type]
     found = {delta["binlog_offset"]: delta["epoch"] for delta in deltas(catalog)}
     assert found == {number: 1 + number // 20 for number in range(40)}
+
+
+def test_a_spatial_column_may_be_called_source(catalog: Catalog, stream: RecordedStream) -> None:
+    """Its value is an object, as that in which the place of the change is."""
+    point = {"wkb": "AQEAAAAAAAAAAAAAAAAAAAAAAAAA", "srid": None}
+    for number in range(3):
+        stream.put(row("u", number, {"id": number, "area": point, "source": point, "n": 1}))
+    stream.put(row("u", 3, {"id": 3, "area": None, "source": point}))
+    landed = land(catalog, stream)  # type: ignore[arg-type]
+    assert (landed.deltas, landed.quarantined) == (4, 0)
+    assert sorted(found["binlog_offset"] for found in deltas(catalog)) == [0, 1, 2, 3]
 
 
 def test_copies_of_a_schema_change_land_once(catalog: Catalog, stream: RecordedStream) -> None:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -75,7 +76,15 @@ def test_a_writer_beside_this_process_own_reader_is_refused(settings: Settings) 
         connect(settings, read_only=True),
         pytest.raises(WarehouseError, match="for reading only"),
     ):
-        connect(settings)
+        connect(settings, wait=0.2)
+
+
+def test_a_writer_waits_for_a_reader_of_this_process(settings: Settings) -> None:
+    connect(settings).close()
+    reader = connect(settings, read_only=True)
+    threading.Timer(0.5, reader.close).start()
+    with connect(settings, wait=30) as writer:
+        writer.execute("create table t as select 1 as x")
 
 
 def test_reading_before_anything_was_loaded_says_what_to_do(settings: Settings) -> None:
