@@ -16,6 +16,7 @@ from typing import Any, Self
 import orjson
 
 from smug_platform.archive.store import DELTAS, MANIFESTS, Store
+from smug_platform.capture.position import Position
 from smug_platform.errors import ArchiveError
 
 FORMAT = 1
@@ -40,6 +41,16 @@ class Sealed:
     first: str
     last: str
     positions: str
+
+    @property
+    def first_position(self) -> Position:
+        """`first`, as a position."""
+        return Position.parse(self.first)
+
+    @property
+    def last_position(self) -> Position:
+        """`last`, as a position."""
+        return Position.parse(self.last)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ the row is of. An update that moves a row to another account seals each image's 
 Opening puts the same bytes back. So nothing that a payload says beside is lost with a key.
 
 In JSON a quote within a text has a backslash before it, so `"email":` is a key wherever it stands;
-row images are objects of plain values and stand before `"source":{`. See `lake.images`.
+row images are objects of plain values and stand before the last `"source":{`. See `lake.images`.
 """
 
 import os
@@ -61,7 +61,7 @@ class _Scanner:
 
     def cut(self, payload: bytes) -> _Cut:
         """Where the personal values of a change stand, and whose they are."""
-        end = payload.find(_SOURCE)
+        end = payload.rfind(_SOURCE)
         end = len(payload) if end < 0 else end
         middle = payload.find(_MIDDLE, 0, end)
         spans = sorted(span for mark in self._marks for span in _spans(payload, mark, end))
@@ -74,7 +74,7 @@ class _Scanner:
 
     def spans(self, payload: bytes) -> tuple[list[Span], int]:
         """Where the values stand in a payload that they were taken out of; how many before."""
-        end = payload.find(_SOURCE)
+        end = payload.rfind(_SOURCE)
         end = len(payload) if end < 0 else end
         middle = payload.find(_MIDDLE, 0, end)
         spans = sorted(span for mark in self._marks for span in _spans(payload, mark, end))

@@ -13,6 +13,7 @@ from typing import Annotated, Optional
 import typer
 
 from smug_platform.cli.archive import archive
+from smug_platform.cli.replay import replay
 from smug_platform.errors import SmugError
 from smug_platform.settings import load_settings
 
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 
 app.add_typer(archive, name="archive")
+app.command()(replay)
 _Tables = Annotated[
     Optional[list[str]],  # noqa: UP045  typer reads this
     typer.Argument(help="Tables to compare; all when none is given.", show_default=False),
@@ -170,6 +172,10 @@ def query(
         Optional[str],  # noqa: UP045
         typer.Option(help="Read the lake as it was: the id of a snapshot, or a time (UTC)."),
     ] = None,
+    as_of: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Read lake tables at source positions: shard_0=1/3:12345#0,shard_1=..."),
+    ] = None,
     form: Annotated[_Form, typer.Option("--format", help="How to print the answer.")] = _Form.table,
     output: Annotated[
         Optional[Path],  # noqa: UP045
@@ -191,7 +197,7 @@ def query(
     """
     from smug_platform.cli.query import run
 
-    run(load_settings(), sql, at=at, form=form.value, output=output, limit=limit)
+    run(load_settings(), sql, at=at, as_of=as_of, form=form.value, output=output, limit=limit)
 
 
 @app.command()

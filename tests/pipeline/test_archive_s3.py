@@ -10,15 +10,20 @@ import pytest
 from botocore.exceptions import ClientError
 
 from smug_platform.archive.archive import Archive
-from smug_platform.archive.keys import Keys, KmsWrapping
+from smug_platform.archive.keys import FileWrapping, Keys, KmsWrapping
 from smug_platform.archive.manifest import all_manifests
+from smug_platform.archive.moment import Moment
+from smug_platform.archive.read import Reading
 from smug_platform.archive.records import SqliteRecords
+from smug_platform.archive.replay import replay
 from smug_platform.archive.resources import open_archive, prepare
+from smug_platform.archive.restore import need, restore
 from smug_platform.archive.s3 import aws_client, lifecycle_rules
 from smug_platform.archive.store import Exists
 from smug_platform.archive.verify import verify
 from smug_platform.archive.write import write
 from smug_platform.errors import ArchiveError
+from smug_platform.lake.target import Target
 from smug_platform.settings import StreamSettings
 from smug_platform.settings_archive import ArchiveSettings
 from tests.unit.archive.archives import SOURCE, World, change, fill, make_world
@@ -169,3 +174,31 @@ def test_records_are_added_once_and_removed(archive: Archive) -> None:
     records.remove("test", "n2")
     found = records.all("test")
     assert (found["n1"], len(found), "n2" in found) == (b"third", 130, False)
+
+
+def test_Q07_a_cold_object_is_restored_before_it_is_read(
+    settings: ArchiveSettings, tmp_path: Path
+) -> None:
+    """In a bucket of the class DEEP_ARCHIVE, whose objects no request can read as they are."""
+    deep = replace(settings, uri="s3://smug-test-deep/a", storage_class="DEEP_ARCHIVE")
+    prepare(deep)
+    made = make_world(tmp_path)
+    fill(made, 4)
+    made.land()
+    made.merge()
+    cold = open_archive(deep)
+    records = SqliteRecords(tmp_path / "keys" / "records.db")
+    cold = Archive(cold.store, records, Keys(records, FileWrapping(tmp_path / "wrapping.key")))
+    write(made.catalog, cold, SOURCE)
+    photos = Target(SOURCE.table("photos"), alias="photos_again")
+    sources = [one.sealed for one in Reading(cold, photos.table, Moment()).sources]
+    with pytest.raises(ArchiveError, match="InvalidObjectState"):
+        cold.store.read(sources[0].name)
+    found = need(cold, sources, deep.storage_class, "Bulk")
+    assert set(found.cold) == {one.name for one in sources}
+    assert found.dollars > 0
+    proofs = verify(cold)
+    assert [one for proof in proofs for one in proof.breaks] == []
+    assert sum(one.cold for one in proofs) == sum(one.objects for one in proofs)
+    restore(cold, found.cold, tier="Bulk", pause=0.1)
+    assert replay(made.catalog, cold, photos, Moment()).written == 4
