@@ -5,7 +5,7 @@ one's place, in one commit. Neither source nor stream nor `raw.deltas` is asked.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from pyiceberg.catalog import Catalog
 
 from smug_platform import iceberg
 from smug_platform.archive.archive import Archive
+from smug_platform.archive.clear import clear_lake
 from smug_platform.archive.moment import Moment
 from smug_platform.archive.read import Reading
 from smug_platform.errors import ArchiveError
@@ -69,13 +70,10 @@ def replay(
     archive: Archive,
     target: Target,
     moment: Moment,
-    *,
-    finish: Callable[[Target], None] = lambda _: None,
 ) -> Replayed:
-    """Build the target anew under its alias, as it was at that moment.
+    """Build the target anew under its alias, as it was at that moment but for erased accounts.
 
-    finish: is called once all is merged, with the table not yet complete for anybody else. Raises
-    ArchiveError when there is a table of that name, or nothing to build it of.
+    Raises ArchiveError when there is a table of that name, or nothing to build it of.
     """
     started = time.perf_counter()
     if iceberg.load(catalog, name_of(target)) is not None:
@@ -94,7 +92,7 @@ def replay(
     if is_netted and found[2]:  # what can't be read gives way to the change before it
         drop(catalog, target)
         found = _merge(catalog, target, reading, sequence, netted=False)
-    finish(target)
+    clear_lake(catalog, target, archive.keys.destroyed())
     applied, written, refused = found
     seconds = time.perf_counter() - started
     return Replayed(target.name, reading.size, applied, written, seconds, refused)
@@ -115,6 +113,7 @@ def replay_over(catalog: Catalog, archive: Archive, target: Target, moment: Mome
     applied, written, refused = _merge(
         catalog, target, reading, merged_sequence(table), netted=netted
     )
+    clear_lake(catalog, target, archive.keys.destroyed())
     seconds = time.perf_counter() - started
     return Replayed(target.name, reading.size, applied, written, seconds, refused)
 

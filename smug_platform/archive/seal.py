@@ -139,6 +139,14 @@ def unseal(rows: pa.Table, table: Table, keys: Keys) -> pa.Table:
     return rows.drop_columns(list(COLUMNS))
 
 
+def blanked(table: Table, image: str) -> str:
+    """A row image with its personal values as null."""
+    text = image.encode()
+    marks = [_mark(name) for name in table.pii]
+    spans = sorted(span for mark in marks for span in _spans(text, mark, len(text)))
+    return _replaced(text, spans, [_NULL] * len(spans)).decode()
+
+
 def _opened(
     scanner: _Scanner, table: Table, known: Mapping[str, AESGCM], row: Mapping[str, object]
 ) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Optional
 import typer
 
 from smug_platform.cli.archive import archive
+from smug_platform.cli.erase import erase
 from smug_platform.cli.replay import replay
 from smug_platform.errors import SmugError
 from smug_platform.settings import load_settings
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 
 app.add_typer(archive, name="archive")
+app.add_typer(erase, name="erase")
 app.command()(replay)
 _Tables = Annotated[
     Optional[list[str]],  # noqa: UP045  typer reads this

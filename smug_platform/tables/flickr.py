@@ -67,6 +67,7 @@ FLICKR = Source(
             owner="team:commerce",
             description="One row a paid subscription of an account.",
             account="account_id",
+            on_erase="blank",
             history=True,
         ),
         Table(
@@ -75,6 +76,7 @@ FLICKR = Source(
             owner="team:commerce",
             description="One row a print order.",
             account="account_id",
+            on_erase="blank",
             pii={"ship_to": "address"},
         ),
         Table(

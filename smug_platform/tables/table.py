@@ -32,6 +32,8 @@ class Table:
     pii: the personal columns and their class.
     account: the column that names the member account whose row it is; needed where a column is
         personal, for each account's are erased by themselves.
+    on_erase: what becomes of an account's rows when it is erased: "delete", or "blank" for books
+        that must be kept, whose personal columns alone are cleared.
     excluded: columns that never leave the source.
 
     Raises ValueError when the declaration is impossible.
@@ -50,6 +52,7 @@ class Table:
     history: bool = False
     pii: Mapping[str, PiiClass] = field(default_factory=dict, hash=False)
     account: str = ""
+    on_erase: Literal["delete", "blank"] = "delete"
     excluded: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

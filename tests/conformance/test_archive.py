@@ -9,17 +9,20 @@ import pytest
 
 from smug_platform import iceberg
 from smug_platform.archive.compare import compare
+from smug_platform.archive.erase import Beside, Certificate, Copy, erase, hold, release
 from smug_platform.archive.moment import Moment
 from smug_platform.archive.replay import replay, replay_over
 from smug_platform.archive.verify import verify
 from smug_platform.capture.position import Position
-from smug_platform.errors import QueryError
+from smug_platform.errors import ArchiveError, QueryError
 from smug_platform.lake import query
 from smug_platform.lake.merge import merge, name_of
 from smug_platform.lake.target import Target, targets
 from smug_platform.raw import deltas as raw
+from smug_platform.warehouse.connect import connect
 from smug_platform.warehouse.refresh import refresh
-from tests.unit.archive.archives import SOURCE, World, change, fill, make_world
+from smug_platform.warehouse.rewrite import rewrite
+from tests.unit.archive.archives import SOURCE, World, change, fill, make_world, readable
 
 TARGETS = targets(SOURCE)
 PHOTOS = Target(SOURCE.table("photos"))
@@ -211,3 +214,66 @@ def test_N12_a_position_whose_snapshots_have_expired(
     built = Target(PHOTOS.table, alias="photos_then")
     replay(world.catalog, world.archive, built, Moment(positions=then))
     assert live(world, built) == expected
+
+
+def erased(world: World, account: str) -> Certificate:
+    """The account erased, with a warehouse that follows the lake."""
+
+    def publish() -> list[Copy]:
+        with connect(world.settings) as warehouse:
+            loaded = [refresh(world.catalog, warehouse, target) for target in TARGETS]
+        rewrite(world.settings)
+        return [Copy("warehouse", "follows the lake", sum(one.replaced for one in loaded if one))]
+
+    beside = Beside(world.settings.claims, publish, "2026-01-08T00:00:00Z")
+    return erase(world.catalog, world.archive, SOURCE, account, beside)
+
+
+def test_Q04_one_person_is_erased_from_every_copy(world: World) -> None:
+    world.merge()
+    with connect(world.settings) as warehouse:
+        for target in TARGETS:
+            refresh(world.catalog, warehouse, target)
+        warehouse.execute("create view warehouse.mine as select id, email from warehouse.accounts")
+    world.write()
+    certificate = erased(world, "7")
+    with connect(world.settings) as warehouse:
+        people = warehouse.execute("select email from warehouse.mine where email is not null")
+        assert len(people.fetchall()) == 19
+        photos = "select count(*) from warehouse.photos where account_id = 7 and not _is_deleted"
+        assert warehouse.execute(photos).fetchall() == [(0,)]
+    assert b"m7@example" not in world.settings.warehouse_path.read_bytes()
+    assert "m7@example" not in readable(world)
+    assert certificate.is_clear
+    copies = {copy.copy: copy for copy in certificate.copies}
+    assert set(copies) == {
+        "archive", "lake.accounts", "lake.accounts_history", "lake.photos", "raw.deltas",
+        "raw.quarantine", "records too large for the stream", "warehouse", "stream",
+    }  # fmt: skip
+    assert copies["stream"].gone_by == "2026-01-08T00:00:00Z"
+    assert (copies["warehouse"].rows, copies["lake.photos"].left) == (3, 0)
+
+
+def test_Q05_a_replay_does_not_bring_the_person_back(world: World) -> None:
+    world.merge()
+    world.write()
+    erased(world, "7")
+    for target in TARGETS:
+        replay_over(world.catalog, world.archive, target, Moment())
+        built = Target(target.table, target.history, alias=f"{target.name}_again")
+        replay(world.catalog, world.archive, built, Moment())
+        for one in (target, built):
+            assert not any(("7" in row[:2]) for row in live(world, one) if target.table.account)
+    assert "m7@example" not in readable(world)
+
+
+def test_Q06_a_legal_hold_refuses_until_it_is_released(world: World) -> None:
+    world.merge()
+    world.write()
+    hold(world.archive, "7", "case 12")
+    with pytest.raises(ArchiveError, match=r"legal hold since .*: case 12: have it released"):
+        erased(world, "7")
+    assert "m7@example" in readable(world)
+    release(world.archive, "7")
+    assert erased(world, "7").is_clear
+    assert "m7@example" not in readable(world)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
 
 from smug_platform.archive.archive import Archive
@@ -126,3 +127,11 @@ def change(world: World, *numbers: int) -> None:
         if number % 3 == 0:
             photos.delete({"id": 1000 + number})
         world.of("accounts", name).update({"id": number}, email=f"new{number}@example.org")
+
+
+def readable(world: World) -> str:
+    """All that can be read from any Parquet file that stands anywhere, whoever names it."""
+    return "".join(
+        str(pq.ParquetFile(path).read().to_pylist())
+        for path in world.settings.home.rglob("*.parquet")
+    )
