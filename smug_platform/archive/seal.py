@@ -10,6 +10,7 @@ row images are objects of plain values and stand before the last `"source":{`. S
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from json import JSONDecoder
@@ -31,7 +32,7 @@ NOBODY = "-"
 """The account of personal values whose row says none: their key can't be destroyed for anybody."""
 _TYPES = (pa.string(), pa.binary(), pa.string(), pa.binary())
 _SOURCE, _MIDDLE, _NULL = b'"source":{', b'},"after":', b"null"
-_QUOTE, _BACKSLASH = ord('"'), ord("\\")
+_KEY = r'"(NAMES)":((?:"[^"\\]*(?:\\.[^"\\]*)*")?)'  # and its value, where that is a text
 _PARSER = JSONDecoder()
 
 Span = tuple[int, int]
@@ -53,38 +54,47 @@ _NO_ROW = frozenset({"ddl", "t"})
 
 
 class _Scanner:
-    """Finds a table's personal values."""
+    """Finds a table's personal values, in one pass over the row images."""
 
     def __init__(self, table: Table) -> None:
-        self._marks = [_mark(name) for name in table.pii]
-        self._account = _mark(table.account)
+        names = "|".join(re.escape(name) for name in (*table.pii, table.account))
+        self._pattern = re.compile(_KEY.replace("NAMES", names).encode(), re.DOTALL)
+        self._account = table.account.encode()
 
     def cut(self, payload: bytes) -> _Cut:
         """Where the personal values of a change stand, and whose they are."""
-        end = payload.rfind(_SOURCE)
-        end = len(payload) if end < 0 else end
-        middle = payload.find(_MIDDLE, 0, end)
-        spans = sorted(span for mark in self._marks for span in _spans(payload, mark, end))
-        if not any(payload[start:stop] != _NULL for start, stop in spans):
+        spans, accounts, middle = self._found(payload)
+        if all(payload[start:stop] == _NULL for start, stop in spans):
             return _NOTHING
-        after = self._of(payload, max(middle, 0), end)
-        before = self._of(payload, 0, middle) if middle >= 0 else after
+        owners = [
+            (start < middle, payload[start:stop].strip(b'"').decode())
+            for start, stop in accounts
+            if payload[start:stop] != _NULL
+        ]
+        before = next((name for is_before, name in owners if is_before), "")
+        after = next((name for is_before, name in owners if not is_before), "")
         count = sum(start < middle for start, _ in spans)
         return _Cut(spans, count, (before or after or NOBODY, after or before or NOBODY))
 
     def spans(self, payload: bytes) -> tuple[list[Span], int]:
         """Where the values stand in a payload that they were taken out of; how many before."""
-        end = payload.rfind(_SOURCE)
-        end = len(payload) if end < 0 else end
-        middle = payload.find(_MIDDLE, 0, end)
-        spans = sorted(span for mark in self._marks for span in _spans(payload, mark, end))
+        spans, _, middle = self._found(payload)
         return spans, sum(start < middle for start, _ in spans)
 
-    def _of(self, payload: bytes, start: int, end: int) -> str:
-        for at, stop in _spans(payload, self._account, end, start):
-            text = payload[at:stop]
-            return "" if text == _NULL else text.strip(b'"').decode()
-        return ""
+    def _found(self, payload: bytes) -> tuple[list[Span], list[Span], int]:
+        """The personal values, the accounts, and where the image before ends."""
+        end = payload.rfind(_SOURCE)
+        end = len(payload) if end < 0 else end
+        spans: list[Span] = []
+        accounts: list[Span] = []
+        last = 0
+        for match in self._pattern.finditer(payload, 0, end):
+            start, stop = match.span(2)
+            if start < last:  # within a value that is itself an object
+                continue
+            last = stop if stop > start else _value_end(payload, start, end)
+            (accounts if match[1] == self._account else spans).append((start, last))
+        return spans, accounts, payload.find(_MIDDLE, 0, end)
 
 
 def seal(rows: pa.Table, table: Table, keys: Keys) -> pa.Table:
@@ -142,8 +152,7 @@ def unseal(rows: pa.Table, table: Table, keys: Keys) -> pa.Table:
 def blanked(table: Table, image: str) -> str:
     """A row image with its personal values as null."""
     text = image.encode()
-    marks = [_mark(name) for name in table.pii]
-    spans = sorted(span for mark in marks for span in _spans(text, mark, len(text)))
+    spans, _ = _Scanner(table).spans(text)
     return _replaced(text, spans, [_NULL] * len(spans)).decode()
 
 
@@ -207,40 +216,13 @@ def _replaced(payload: bytes, spans: Sequence[Span], values: Sequence[bytes]) ->
     return b"".join([*parts, payload[at:]])
 
 
-def _spans(payload: bytes, mark: bytes, end: int, start: int = 0) -> Iterator[Span]:
-    """Where the values of a key stand."""
-    at = payload.find(mark, start, end)
-    while at >= 0:
-        begin = at + len(mark)
-        stop = _value_end(payload, begin, end)
-        yield begin, stop
-        at = payload.find(mark, stop, end)
-
-
 def _value_end(payload: bytes, start: int, end: int) -> int:
-    """Where the JSON value that begins there ends."""
-    first = payload[start]
-    if first == _QUOTE:
-        stop = payload.index(b'"', start + 1)
-        while payload[stop - 1] == _BACKSLASH and _is_escaped(payload, stop):
-            stop = payload.index(b'"', stop + 1)
-        return stop + 1
-    if first in b"{[":
+    """Where the JSON value that begins there ends; it is no text."""
+    if payload[start] in b"{[":
         text = payload[start:end].decode()
         return start + len(text[: _PARSER.raw_decode(text)[1]].encode())
     comma, brace = payload.find(b",", start, end), payload.find(b"}", start, end)
     return min(place for place in (comma, brace, end) if place >= 0)
-
-
-def _is_escaped(payload: bytes, at: int) -> bool:
-    count = 0
-    while payload[at - 1 - count] == _BACKSLASH:
-        count += 1
-    return count % 2 == 1
-
-
-def _mark(name: str) -> bytes:
-    return f'"{name}":'.encode()
 
 
 def _with(rows: pa.Table, columns: list[pa.Array]) -> pa.Table:
