@@ -43,3 +43,7 @@ class QueryError(SmugError):
 
 class WarehouseError(SmugError):
     """The warehouse can't be opened, loaded or built."""
+
+
+class ArchiveError(SmugError):
+    """The archive can't be read or written, or is not what was sealed."""

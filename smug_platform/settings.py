@@ -16,6 +16,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from smug_platform.errors import SettingsError
+from smug_platform.settings_archive import ArchiveSettings, aws_archive, local_archive
 
 ENVIRONMENTS = ("local", "test", "staging", "prod")
 Drain = Literal["auto", "on", "off"]
@@ -70,6 +71,7 @@ class Settings:
     warehouse: Literal["duckdb", "redshift"]
     warehouse_path: Path
     ui_port: int
+    archive: ArchiveSettings
     drain: Drain = "auto"
 
     @property
@@ -154,6 +156,7 @@ def _local(env: str, environ: Mapping[str, str]) -> Settings:
         warehouse="duckdb",
         warehouse_path=home / "smug.duckdb",
         ui_port=_number(environ, "SMUG_UI_PORT", 3000),
+        archive=local_archive(home, environ),
         drain=_drain(environ),
     )
 
@@ -183,6 +186,7 @@ def _aws(env: str, environ: Mapping[str, str]) -> Settings:
         warehouse="redshift",
         warehouse_path=home / "smug.duckdb",
         ui_port=_number(environ, "SMUG_UI_PORT", 3000),
+        archive=aws_archive(env, region, environ),
         drain=_drain(environ),
     )
 

@@ -12,6 +12,9 @@ from typing import Annotated, Optional
 
 import typer
 
+from smug_platform.cli.archive import archive
+from smug_platform.cli.erase import erase
+from smug_platform.cli.replay import replay
 from smug_platform.errors import SmugError
 from smug_platform.settings import load_settings
 
@@ -41,6 +44,9 @@ app = typer.Typer(
     SMUG_ENV names the environment: local (the default), test, staging or prod.""",
 )
 
+app.add_typer(archive, name="archive")
+app.add_typer(erase, name="erase")
+app.command()(replay)
 _Tables = Annotated[
     Optional[list[str]],  # noqa: UP045  typer reads this
     typer.Argument(help="Tables to compare; all when none is given.", show_default=False),
@@ -168,6 +174,10 @@ def query(
         Optional[str],  # noqa: UP045
         typer.Option(help="Read the lake as it was: the id of a snapshot, or a time (UTC)."),
     ] = None,
+    as_of: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Read lake tables at source positions: shard_0=1/3:12345#0,shard_1=..."),
+    ] = None,
     form: Annotated[_Form, typer.Option("--format", help="How to print the answer.")] = _Form.table,
     output: Annotated[
         Optional[Path],  # noqa: UP045
@@ -189,7 +199,7 @@ def query(
     """
     from smug_platform.cli.query import run
 
-    run(load_settings(), sql, at=at, form=form.value, output=output, limit=limit)
+    run(load_settings(), sql, at=at, as_of=as_of, form=form.value, output=output, limit=limit)
 
 
 @app.command()

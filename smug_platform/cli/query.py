@@ -13,6 +13,7 @@ from rich.table import Table as Grid
 
 from smug_platform.cli.console import console, grid
 from smug_platform.errors import QueryError
+from smug_platform.lake.asof import parse_positions
 from smug_platform.lake.query import Lake, open_lake
 from smug_platform.settings import Settings
 
@@ -27,6 +28,7 @@ def run(
     sql: str,
     *,
     at: str | None,
+    as_of: str | None = None,
     form: str,
     output: Path | None,
     limit: int | None,
@@ -37,7 +39,8 @@ def run(
 
     Raises QueryError.
     """
-    with open_lake(settings, at=at, sql=sql) as lake:
+    positions = parse_positions(as_of) if as_of else None
+    with open_lake(settings, at=at, as_of=positions, sql=sql) as lake:
         if output is not None:
             _copy(lake, sql, str(output), output.suffix.removeprefix("."), limit)
         elif form == "table":

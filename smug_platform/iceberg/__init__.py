@@ -1,8 +1,9 @@
 """Merge-on-read tables on Iceberg v2: the one package that touches pyiceberg's internals."""
 
 from smug_platform.iceberg.catalog import PROPERTIES, create, load, load_all, open_catalog
-from smug_platform.iceberg.change import Change, append, commit, write
+from smug_platform.iceberg.change import Change, append, commit, rewrite, write
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles, project
+from smug_platform.iceberg.forget import forget
 from smug_platform.iceberg.orphans import remove_orphans
 from smug_platform.iceberg.table import Table, Transaction
 
@@ -17,10 +18,12 @@ __all__ = [
     "append",
     "commit",
     "create",
+    "forget",
     "load",
     "load_all",
     "open_catalog",
     "project",
     "remove_orphans",
+    "rewrite",
     "write",
 ]

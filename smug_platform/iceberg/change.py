@@ -7,7 +7,7 @@ metadata, and small manifests are folded, so that the thousandth commit costs wh
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log
 
 import numpy as np
@@ -111,6 +111,27 @@ def append(
     return _stage(transaction, _Plan(Operation.APPEND, added, {}), summary)
 
 
+def rewrite(
+    transaction: Transaction, rewritten: Mapping[str, pa.Table], *, summary: Mapping[str, str]
+) -> int:
+    """Stage one snapshot that has other rows in the place of data files; the snapshot's id.
+
+    rewritten: the rows by the location of the file that goes. They keep the number of the commit
+    that brought it: who reads what came after some commit does not see them as new.
+    """
+    writer, new, gone, numbers = _writer(transaction), [], {}, {}
+    table = transaction._table
+    for manifest in manifests(transaction.table_metadata.current_snapshot(), table.io):
+        for entry in entries(manifest, table.io):
+            path = entry.data_file.file_path
+            if path in rewritten:
+                gone[path] = entry.data_file
+                for file in writer.write(rewritten[path]):
+                    new.append(file)
+                    numbers[file.file_path] = entry.sequence_number or manifest.sequence_number
+    return _stage(transaction, _Plan(Operation.OVERWRITE, new, gone, numbers), summary)
+
+
 def _writer(transaction: Transaction, on_file: OnFile | None = None) -> FileWriter:
     table = transaction._table
     return FileWriter(table.io, transaction.table_metadata, table.location_provider(), on_file)
@@ -128,11 +149,14 @@ def _by_path(data: Sequence[DataFile], replaced: pa.Table | None) -> dict[str, R
 
 @dataclass(frozen=True)
 class _Plan:
-    """The files that a snapshot adds, and those that it removes, by path."""
+    """The files that a snapshot adds, and those that it removes, by path. numbers: of the commits
+    that brought the rows of added files, by path, where it is not this one.
+    """
 
     operation: Operation
     added: Sequence[DataFile]
     removed: Mapping[str, DataFile]
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 def _stage(transaction: Transaction, plan: _Plan, summary: Mapping[str, str]) -> int:
@@ -184,6 +208,9 @@ def _manifests(new: NewSnapshot, content: ManifestContent, plan: _Plan) -> Itera
         for file in plan.added
         if (file.content == DataFileContent.DATA) == (content == ManifestContent.DATA)
     ]
+    for entry in written:
+        if (number := plan.numbers.get(entry.data_file.file_path)) is not None:
+            entry.sequence_number, entry.file_sequence_number = number, new.sequence
     for manifest in fold:
         for old in entries(manifest, new.io):
             gone = old.data_file.file_path in plan.removed

@@ -29,7 +29,7 @@ def remove_orphans(table: Table, older_than: timedelta = HELD) -> int:
     found = [(fs, path) for fs, path, at in _files(table) if at < before]
     # Loaded after the listing: what was committed meanwhile is named then.
     fresh = table.catalog.load_table(table.name())
-    named = {_place(fresh, location)[1] for location in set(_named(fresh))}
+    named = {place_of(fresh, location)[1] for location in set(named_by(fresh))}
     orphans = [(fs, path) for fs, path in found if path not in named]
     for fs, path in orphans:
         with suppress(FileNotFoundError):  # another was at it too
@@ -37,7 +37,7 @@ def remove_orphans(table: Table, older_than: timedelta = HELD) -> int:
     return len(orphans)
 
 
-def _named(table: Table) -> Iterator[str]:
+def named_by(table: Table) -> Iterator[str]:
     """The locations of all that the table's metadata lead to."""
     yield table.metadata_location
     yield from (entry.metadata_file for entry in table.metadata.metadata_log)
@@ -54,13 +54,13 @@ def _files(table: Table) -> Iterator[tuple[FileSystem, str, datetime]]:
     """What stands in the table's folders, and when it was written."""
     provider = table.location_provider()
     for folder in (provider.data_path, provider.metadata_path):
-        fs, path = _place(table, folder)
+        fs, path = place_of(table, folder)
         for info in fs.get_file_info(FileSelector(path, allow_not_found=True, recursive=True)):
             if info.type == FileType.File:
                 yield fs, info.path, info.mtime
 
 
-def _place(table: Table, location: str) -> tuple[FileSystem, str]:
+def place_of(table: Table, location: str) -> tuple[FileSystem, str]:
     """The file system of a location, and the path in it."""
     io = table.io
     if not isinstance(io, PyArrowFileIO):

@@ -16,7 +16,7 @@ from pyiceberg.table.snapshots import Snapshot
 from smug_platform import iceberg
 from smug_platform.iceberg.files import LakeFiles, project
 from smug_platform.lake.columns import identifier
-from smug_platform.lake.merge import KIND, name_of
+from smug_platform.lake.merge import KIND, REPLACED, name_of
 from smug_platform.lake.target import Target
 
 
@@ -51,8 +51,8 @@ def current_snapshots(catalog: Catalog, targets: tuple[Target, ...]) -> dict[str
 def feed(catalog: Catalog, target: Target, since: int | None) -> Feed | None:
     """What changed after snapshot `since`; None when nothing did.
 
-    The whole table when `since` is None or has expired, or when a column was renamed after it: the
-    replica knows its columns by name.
+    The whole table when `since` is None or has expired, when a column was renamed after it, for the
+    replica knows its columns by name, or when the table was put in the place of what it was.
     """
     table = iceberg.load(catalog, name_of(target))
     current = table.current_snapshot() if table else None
@@ -70,7 +70,12 @@ def _after(table: Iceberg, current: Snapshot, since: int | None) -> list[Snapsho
     while at is not None and at.snapshot_id != since:
         line.append(at)
         at = table.snapshot_by_id(at.parent_snapshot_id) if at.parent_snapshot_id else None
-    return line[::-1] if at is not None else None
+    is_broken = at is None or any(_kind(one) == REPLACED for one in line)
+    return None if is_broken else line[::-1]
+
+
+def _kind(snapshot: Snapshot) -> str | None:
+    return snapshot.summary.additional_properties.get(KIND) if snapshot.summary else None
 
 
 def _renamed(table: Iceberg, since: int | None) -> bool:
@@ -92,7 +97,7 @@ def _changed(table: Iceberg, target: Target, later: list[Snapshot]) -> pa.Table:
     schema = table.schema().as_arrow()
     parts = []
     for number, snapshot in enumerate(later):
-        if snapshot.summary is None or snapshot.summary.additional_properties.get(KIND) != "merge":
+        if _kind(snapshot) != "merge":
             continue
         for manifest in snapshot.manifests(table.io):
             if manifest.added_snapshot_id != snapshot.snapshot_id:

@@ -41,12 +41,16 @@ _EXAMINED: dict[tuple[UUID, UUID], int] = {}
 
 _ATTEMPTS = 5  # plans of one commit, where other writers keep coming first
 SEQUENCE, STATE, KIND = "smug.raw.sequence", "smug.state", "smug.kind"
+REPLACED = "replaced"  # the kind of a commit that puts other rows in the place of all
 CONTROL = "smug.raw.control"  # the raw commit whose schema changes were merged ahead of its rows
 
 
 @dataclass(frozen=True)
 class Merged:
-    """What one merge did: deltas in, what became of them, rows out."""
+    """What one merge did: deltas in, what became of them, rows out.
+
+    refused: deltas that could not be applied; quarantined: those that were not known for it yet.
+    """
 
     table: str
     deltas: int = 0
@@ -57,6 +61,7 @@ class Merged:
     written: int = 0
     deleted: int = 0
     quarantined: int = 0
+    refused: int = 0
     rows: int = 0
     commits: int = 0
     latest_commit: datetime | None = None
@@ -117,7 +122,7 @@ def merge(catalog: Catalog, target: Target, *, max_deltas: int = 500_000) -> Mer
                 name: getattr(total, name) + getattr(step, name)
                 for name in (
                     "deltas", "duplicates", "identical", "merged_away", "stale", "written",
-                    "deleted", "quarantined",
+                    "deleted", "quarantined", "refused",
                 )
             },
         )  # fmt: skip
@@ -150,6 +155,27 @@ def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None
                 f"{name_of(target)} can't be merged ({' '.join(str(error).split())})",
                 remedy="this is a bug: report it with this line; nothing is lost meanwhile",
             ) from error
+    raise LakeError(
+        f"another writer keeps changing {name_of(target)}",
+        remedy="let only one merge at a time",
+        passes=True,
+    )
+
+
+def merge_given(catalog: Catalog, target: Target, batch: Batch) -> Merged | None:
+    """Merge a batch that does not come from `raw.deltas`; None when there is nothing to do yet.
+
+    The table then says that it is merged up to the batch's sequence. Raises LakeError.
+    """
+    for _ in range(_ATTEMPTS):
+        table = iceberg.load(catalog, name_of(target))
+        try:
+            return _merge_batch(catalog, target, table, batch)
+        except CommitFailedException:
+            continue
+        except StaleIndex:
+            assert table is not None
+            index_of(catalog, target, table, table.schema()).clear()
     raise LakeError(
         f"another writer keeps changing {name_of(target)}",
         remedy="let only one merge at a time",
@@ -225,6 +251,7 @@ def _merge_batch(
             events, refused = decode(connection, target, columns, rows, state.dropped)
             found, counts, state = apply(connection, files, index, step, events)
         planned.quarantined += quarantine(catalog, refused)
+        planned.refused += len(refused)
         planned.add(found, counts, is_part=batch.parts > 1)
     summary = {
         KIND: "merge",
@@ -247,6 +274,7 @@ def _merge_batch(
         written=planned.written,
         deleted=planned.deleted,
         quarantined=planned.quarantined,
+        refused=planned.refused,
         rows=files.rows + planned.written - planned.replaced,
         commits=1,
         latest_commit=batch.latest,

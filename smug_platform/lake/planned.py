@@ -31,6 +31,7 @@ class Planned:
     schema: Schema
     counts: Counts = field(default_factory=Counts)
     quarantined: int = 0
+    refused: int = 0
     written: int = 0
     deleted: int = 0
     _rows: pa.Table | None = None

@@ -18,6 +18,7 @@ from pyiceberg.table.snapshots import Snapshot
 from smug_platform import iceberg
 from smug_platform.errors import QueryError
 from smug_platform.iceberg import LakeFiles, Table
+from smug_platform.lake.asof import Positions, snapshot_as_of
 from smug_platform.lake.columns import identifier, quote
 from smug_platform.lake.views import View, view_of
 from smug_platform.raw.catalog import NAMESPACES, open_catalog
@@ -87,19 +88,23 @@ class Lake:
 
 @contextmanager
 def open_lake(
-    settings: Settings, *, at: str | None = None, sql: str | None = None
+    settings: Settings,
+    *,
+    at: str | None = None,
+    as_of: Positions | None = None,
+    sql: str | None = None,
 ) -> Iterator[Lake]:
     """The lake's tables as they are, or were.
 
     at: a snapshot's id, or a time (ISO 8601, UTC unless it says otherwise): all tables are shown
     as they were when that snapshot was committed, or then. sql: only the tables that it names are
-    opened, where it names any.
+    opened, where it names any. as_of: source positions: each lake table is shown as it was there.
 
-    Raises QueryError when there is no such snapshot or time.
+    Raises QueryError when there is no such snapshot, time or position.
     """
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        yield show(connection, open_catalog(settings), at=at, sql=sql)
+        yield show(connection, open_catalog(settings), at=at, as_of=as_of, sql=sql)
 
 
 @contextmanager
@@ -114,6 +119,7 @@ def show(
     catalog: Catalog,
     *,
     at: str | None = None,
+    as_of: Positions | None = None,
     sql: str | None = None,
     database: str | None = None,
 ) -> Lake:
@@ -124,7 +130,12 @@ def show(
         for name in sorted(catalog.list_tables(namespace))
     ]
     tables = iceberg.load_all(catalog, names)
-    moments = _moments(tables, at)
+    if as_of is not None:
+        tables = {name: table for name, table in tables.items() if name.startswith("lake.")}
+        asked = [name for name in tables if sql and name.rpartition(".")[2] in sql.lower()]
+        moments = _as_of(catalog, {name: tables[name] for name in asked or tables}, as_of)
+    else:
+        moments = _moments(tables, at)
     named = [name for name in moments if sql and name.rpartition(".")[2] in sql.lower()]
     wanted = {name: tables[name] for name in named or moments}
     views = {name: _view(table, moments[name]) for name, table in wanted.items()}
@@ -168,6 +179,17 @@ def _reach(connection: duckdb.DuckDBPyConnection, view: View) -> None:
         from fsspec.implementations.arrow import ArrowFSWrapper  # type: ignore[import-untyped]
 
         connection.register_filesystem(ArrowFSWrapper(view.io.fs_by_scheme(scheme, netloc)))
+
+
+def _as_of(
+    catalog: Catalog, tables: Mapping[str, Table], at: Positions
+) -> dict[str, Snapshot | None]:
+    """The snapshot of each table at source positions; those that held nothing left out."""
+    found = {
+        name: snapshot_as_of(catalog, name.removeprefix("lake."), table, at)
+        for name, table in tables.items()
+    }
+    return {name: snapshot for name, snapshot in found.items() if snapshot}
 
 
 def _moments(tables: Mapping[str, Table], at: str | None) -> dict[str, Snapshot | None]:

@@ -17,7 +17,7 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True)
 class Target:
-    """A table of the lake.
+    """A table of the lake. alias: its name where it is not the usual one, of a copy.
 
     >>> from smug_platform.tables.flickr import FLICKR
     >>> Target(FLICKR.table("accounts"), history=True).identity
@@ -26,10 +26,15 @@ class Target:
 
     table: Table
     history: bool = False
+    alias: str = ""
 
     @property
     def name(self) -> str:
         """Its name in the lake and in the warehouse."""
+        return self.alias or self._usual
+
+    @property
+    def _usual(self) -> str:
         return f"{self.table.name}_history" if self.history else self.table.name
 
     @property

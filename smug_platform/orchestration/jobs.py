@@ -2,20 +2,26 @@
 
 `live` is what the sensor asks for: some tables and what follows them. `drain` is the same work in
 one run that stays up, micro-batch after micro-batch. By the hour everything is touched once
-(`sweep`) and compared with the source (`reconciliation`), and what has become many small files is
-made one (`compaction`); by night dbt's columns are read (`nightly_build`).
+(`sweep`) and compared with the source (`reconciliation`), what has become many small files is made
+one (`compaction`), and what raw accepted is archived (`archiving`); by night dbt's columns are read
+(`nightly_build`).
 """
 
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
+from dagster._core.definitions.partitions.partitioned_schedule import (
+    UnresolvedPartitionedAssetScheduleDefinition,
+)
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from smug_platform.archive.assets import ARCHIVE
 from smug_platform.orchestration.compaction import COMPACTION
 from smug_platform.orchestration.drain import to_the_lake, to_the_marts
 from smug_platform.settings import Settings
 from smug_platform.warehouse.model_assets import COLUMNS_TAG
 
+Schedule = dg.ScheduleDefinition | UnresolvedPartitionedAssetScheduleDefinition
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 LIVE, DRAIN = "live", "drain"
 MAX_SECONDS = 900
@@ -33,7 +39,7 @@ def jobs(
     sensor is made anew, with a warning, when a job that it names gets them only later.
     """
     slow_checks = dg.AssetSelection.checks(*slow)
-    kept = dg.AssetSelection.assets(COMPACTION)
+    kept = dg.AssetSelection.assets(COMPACTION, ARCHIVE)
     way = dg.AssetSelection.all() - slow_checks - kept
     return [
         dg.define_asset_job(
@@ -56,11 +62,21 @@ def jobs(
         ),
         dg.define_asset_job(
             "compaction",
-            selection=kept,
+            selection=dg.AssetSelection.assets(COMPACTION),
             tags={"dagster/max_runtime": "3300"},  # before the next
             description="Small files of a lake table become one; files of expired snapshots go.",
         ),
+        archiving(),
     ]
+
+
+def archiving() -> UnresolvedAssetJobDefinition:
+    """The archive, hour by hour."""
+    return dg.define_asset_job(
+        "archiving",
+        selection=dg.AssetSelection.assets(ARCHIVE),
+        description="What raw has accepted goes into the sealed archive.",
+    )
 
 
 def drain_job(resources: Mapping[str, object]) -> dg.JobDefinition:
@@ -83,7 +99,7 @@ def drain_job(resources: Mapping[str, object]) -> dg.JobDefinition:
     return drain
 
 
-def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+def schedules(settings: Settings) -> list[Schedule]:
     """When the jobs run that no arrival asks for; stopped where tests run."""
     status = (
         dg.DefaultScheduleStatus.STOPPED
@@ -97,6 +113,13 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         "compaction_hourly": ("compaction", "52 * * * *"),
     }
     return [
-        dg.ScheduleDefinition(name=name, job_name=job, cron_schedule=cron, default_status=status)
-        for name, (job, cron) in times.items()
+        *(
+            dg.ScheduleDefinition(
+                name=name, job_name=job, cron_schedule=cron, default_status=status
+            )
+            for name, (job, cron) in times.items()
+        ),
+        dg.build_schedule_from_partitioned_job(
+            archiving(), name="archiving_hourly", minute_of_hour=4, default_status=status
+        ),
     ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from smug_platform.archive.assets import archive_assets
 from smug_platform.bi.assets import bi_assets
 from smug_platform.capture.assets import shard_assets
 from smug_platform.lake.assets import lake_assets
@@ -31,4 +32,5 @@ def way(settings: Settings, source: Source) -> Sequence[dg.AssetsDefinition | dg
         model_assets(settings, graph),
         *bi_assets(settings, graph),
         compaction(lake),
+        archive_assets(),
     ]

@@ -63,12 +63,16 @@ _MANY = 50_000  # rows of a file from which several threads read it sooner than 
 
 @dataclass(frozen=True, slots=True)
 class DeltaFile:
-    """One data file of `raw.deltas`: whose deltas it holds, and which commit added it."""
+    """One data file of `raw.deltas`: whose deltas it holds, and which commit added it.
+
+    hour: in which they landed, since 1970.
+    """
 
     table: str
     sequence: int
     rows: int
     path: str
+    hour: int = 0
 
 
 def open_deltas(catalog: Catalog) -> Table:
@@ -107,9 +111,8 @@ def delta_files(deltas: IcebergTable, after: int = 0) -> Iterator[DeltaFile]:
             number = entry.sequence_number or manifest.sequence_number
             if number > after:
                 file = entry.data_file
-                found.append(
-                    DeltaFile(file.partition[0], number, file.record_count, file.file_path)
-                )
+                name, hour = file.partition[0], file.partition[1]
+                found.append(DeltaFile(name, number, file.record_count, file.file_path, hour))
     yield from sorted(found, key=lambda file: file.sequence)
 
 

@@ -11,6 +11,7 @@ FLICKR = Source(
             owner="team:accounts",
             description="One row a member account, on the shard that holds the member's data.",
             history=True,
+            account="id",
             pii={"email": "email", "display_name": "name", "signup_ip": "network"},
             excluded=("password_hash",),
         ),
@@ -19,6 +20,7 @@ FLICKR = Source(
             domain="photos",
             owner="team:photos",
             description="One row an uploaded photo or video.",
+            account="account_id",
             pii={"description": "free_text"},
         ),
         Table(
@@ -26,6 +28,7 @@ FLICKR = Source(
             domain="photos",
             owner="team:photos",
             description="One row an album of one account.",
+            account="account_id",
         ),
         Table(
             name="album_photos",
@@ -40,12 +43,14 @@ FLICKR = Source(
             domain="community",
             owner="team:community",
             description="One row a photo that an account marked as favorite.",
+            account="account_id",
         ),
         Table(
             name="comments",
             domain="community",
             owner="team:community",
             description="One row a comment on a photo.",
+            account="account_id",
             pii={"body": "free_text"},
         ),
         Table(
@@ -61,6 +66,8 @@ FLICKR = Source(
             domain="commerce",
             owner="team:commerce",
             description="One row a paid subscription of an account.",
+            account="account_id",
+            on_erase="blank",
             history=True,
         ),
         Table(
@@ -68,6 +75,8 @@ FLICKR = Source(
             domain="commerce",
             owner="team:commerce",
             description="One row a print order.",
+            account="account_id",
+            on_erase="blank",
             pii={"ship_to": "address"},
         ),
         Table(

@@ -30,6 +30,10 @@ class Table:
         freshness is expected of it.
     history: also keep `<name>_history`, one row a change, for slowly changing dimensions.
     pii: the personal columns and their class.
+    account: the column that names the member account whose row it is; needed where a column is
+        personal, for each account's are erased by themselves.
+    on_erase: what becomes of an account's rows when it is erased: "delete", or "blank" for books
+        that must be kept, whose personal columns alone are cleared.
     excluded: columns that never leave the source.
 
     Raises ValueError when the declaration is impossible.
@@ -47,6 +51,8 @@ class Table:
     reference: bool = False
     history: bool = False
     pii: Mapping[str, PiiClass] = field(default_factory=dict, hash=False)
+    account: str = ""
+    on_erase: Literal["delete", "blank"] = "delete"
     excluded: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -65,8 +71,15 @@ class Table:
             )
         if lost := set(self.key) & set(self.excluded):
             raise ValueError(f"table {self.name!r}: key column {min(lost)!r} is excluded")
+        self._check_pii()
+
+    def _check_pii(self) -> None:
         if lost := set(self.pii) & set(self.excluded):
             raise ValueError(f"table {self.name!r}: {min(lost)!r} is excluded and has a class")
+        if self.pii and not self.account:
+            raise ValueError(f"table {self.name!r}: it has personal columns, and no account column")
+        if lost := set(self.pii) & {self.account, *self.key}:
+            raise ValueError(f"table {self.name!r}: {min(lost)!r} tells rows apart and has a class")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,10 @@ import pytest
 from click.testing import CliRunner
 from dagster._cli import create_dagster_cli
 
+from smug_platform.archive.erase import Beside, erase
+from smug_platform.archive.publish import publish
+from smug_platform.archive.resources import open_archive
+from smug_platform.archive.write import write
 from smug_platform.capture.assets import shard_key
 from smug_platform.errors import WarehouseError
 from smug_platform.iceberg.files import LakeFiles
@@ -348,3 +352,28 @@ def test_a_run_that_is_killed_is_made_good_by_the_next(
     layers = 1 if moment in IN_THE_LAKE else 2 if moment in IN_THE_WAREHOUSE else 3
     assert {name.partition(".")[0] for name in found} == set(LAYERS[:layers])
     assert not ingest(platform).moved
+
+
+def test_an_erased_account_is_gone_from_replicas_and_marts(platform: Platform) -> None:
+    sync(platform).require_success()
+    settings, catalog = platform.settings, platform.lakehouse.catalog
+    with connect(settings, read_only=True) as warehouse:
+        query = "select account_id::varchar, count(*) from marts.dim_photos group by 1 order by 2"
+        account, photos = warehouse.execute(query).fetchall()[-1]
+        before = warehouse.execute("select count(*) from marts.dim_accounts").fetchall()[0][0]
+    archive = open_archive(settings.archive)
+    write(catalog, archive, FLICKR)
+    beside = Beside(settings.claims, lambda: publish(settings), None)
+    certificate = erase(catalog, archive, FLICKR, account, beside)
+    assert certificate.is_clear
+    copies = {copy.copy: copy for copy in certificate.copies}
+    assert {"warehouse", "marts and bi views", "dashboard page"} <= set(copies)
+    assert copies["warehouse"].rows > photos
+    with connect(settings, read_only=True) as warehouse:
+        left = f"select count(*) from marts.dim_photos where account_id = {account}"
+        assert warehouse.execute(left).fetchall() == [(0,)]
+        after = warehouse.execute("select count(*) from marts.dim_accounts").fetchall()[0][0]
+        alive = f"select count(*) from warehouse.accounts where id = {account} and not _is_deleted"
+        assert warehouse.execute(alive).fetchall() == [(0,)]
+        assert warehouse.execute("select count(*) from bi.bi_orders").fetchall()[0][0]
+    assert after == before - 1
