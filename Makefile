@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # What a stack leaves in SMUG_HOME, where other things may stand as well.
-STATE := mysql capture lake index archive keys claims logs dagster smug.duckdb smug.duckdb.wal \
+STATE := mysql capture lake index archive keys certificates claims logs dagster smug.duckdb smug.duckdb.wal \
   alerts.jsonl dashboard dbt locks processes.json
 
 export SMUG_HOME ?= $(CURDIR)/.smug

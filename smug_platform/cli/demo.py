@@ -82,9 +82,16 @@ class _Screen:
         return self._tasks[stage]
 
 
+_LEGEND = """\
+Changes that were written before capture began come as the rows they left: fewer. Events that are
+delivered again are duplicates. A table with history takes each change a second time; of the others
+several changes of a row become one, the rest is merged away."""
+
+
 def _show(out: Console, settings: Settings, outcome: Outcome, seconds: float) -> None:
     out.print()
     out.print(_stages(outcome))
+    out.print(_LEGEND, style="dim")
     out.print()
     if outcome.verified:
         rows = sum(one.rows for one in outcome.comparisons)
