@@ -6,6 +6,7 @@ another process merged, a commit was not followed by its entry here) is read fro
 """
 
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,8 +25,11 @@ from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake.keys import Keys, KeyTypes, key_types, keys, positions
 from smug_platform.lake.runs import (
     KINDS,
+    RUN,
+    SCRATCH,
     Array,
     Entries,
+    Fold,
     Run,
     fold,
     newest,
@@ -42,6 +46,9 @@ _FORMAT = 1
 _OPEN = threading.local()
 _MOST_OPEN = 100
 _TIER = 8  # so many runs of one size class become one of the next, eight times as large
+_AT_ONCE = 500_000  # entries that are folded between two merges at least: a tenth of a second
+_SHARE = 4  # of a larger run's own, so that folding keeps up
+_LEFT_S = 3600.0  # for which files that no index names are left alone: another may write them
 _NAME = "index.json"
 NOTHING = Entries(*(np.empty(0, kind) for kind in KINDS))
 
@@ -71,6 +78,8 @@ class Index:
         self._files: dict[str, int] = {}
         self._next = 0
         self._runs: list[Run] = []
+        self._folding: Fold | None = None
+        self._first = 0  # the number of the first run that is being folded
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             self._open(folder)
@@ -121,7 +130,9 @@ class Index:
 
     def clear(self) -> None:
         """Forget all entries: the next `sync` reads them anew."""
-        self._files, self._runs = {}, []
+        if self._folding is not None:
+            self._folding.drop()
+        self._files, self._runs, self._folding = {}, [], None
 
     def places(self, files: LakeFiles, entries: Entries) -> pa.Table:
         """The places of the entries, as `LakeFiles.rows_at` takes them."""
@@ -146,11 +157,30 @@ class Index:
         order = np.argsort(found.group, kind="stable")
         self._files[path], self._next = self._next, self._next + 1
         self._runs.append(write_run(entries.take(order), self._folder))
-        while (count := _due(self._runs)) >= _TIER:
-            old = self._runs[-count:]
-            self._runs[-count:] = [fold(old, self._folder)]
-            for run in old:
-                remove(run)
+        self._fold(max(_AT_ONCE, _SHARE * len(found)))
+
+    def _fold(self, most: int) -> None:
+        """Fold runs that are due. More entries than `most` are folded over the next puts, unless
+        runs have piled up: by processes that end before they are through, say.
+        """
+        if self._folding is not None and (made := self._folding.go_on(most)) is not None:
+            self._replace(self._first, len(self._folding.runs), made)
+            self._folding = None
+        after = self._first + len(self._folding.runs) if self._folding else 0
+        while (count := _due(self._runs[after:])) >= _TIER:
+            first = len(self._runs) - count
+            old = self._runs[first:]
+            if sum(map(len, old)) > most and count < 2 * _TIER:
+                if self._folding is None:
+                    self._folding, self._first = Fold(old, self._folder), first
+                return
+            self._replace(first, count, fold(old, self._folder))
+
+    def _replace(self, first: int, count: int, made: Run) -> None:
+        old = self._runs[first : first + count]
+        self._runs[first : first + count] = [made]
+        for run in old:
+            remove(run)
 
     def _open(self, folder: Path) -> None:
         with suppress(OSError, ValueError, KeyError):
@@ -158,6 +188,12 @@ class Index:
             if held["signature"] == self._signature:
                 self._runs = [open_run(folder / name) for name in held["runs"]]
                 self._files, self._next = held["files"], held["next"]
+        named = {run.path.name for run in self._runs if run.path}
+        for path in folder.iterdir():
+            with suppress(OSError):  # another was at it too
+                is_old = time.time() - path.stat().st_mtime > _LEFT_S
+                if is_old and path.suffix in {RUN, SCRATCH} and path.name not in named:
+                    path.unlink()
 
     def _save(self) -> None:
         """Say which runs and files count, in one step. Nothing is lost should it not happen."""

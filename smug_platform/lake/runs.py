@@ -6,6 +6,7 @@ that name the format, the number of entries and the capacity as 64-bit words, th
 with room for `capacity` entries; all little-endian.
 """
 
+import math
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -16,11 +17,12 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
+RUN, SCRATCH = ".run", ".tmp"  # how the files are called, whole and before
 _MAGIC = b"smug-index-run-1"
 _HEAD = len(_MAGIC) + 16
 KINDS = ("<u8", "<u8", "<u8", "<u8", "<i4", "<i4")
 _ENTRY = sum(np.dtype(kind).itemsize for kind in KINDS)
-_PART = 2_000_000  # entries of a run that are folded at once, so that it takes bounded memory
+_PART = 250_000  # entries of the largest run that are folded at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,46 @@ def write_run(entries: Entries, folder: Path | None) -> Run:
     """A run of these entries, which must be sorted; in memory only where there is no folder."""
     if folder is None:
         return Run(entries)
-    return _write([entries], len(entries), folder)
+    writing = _Writing(len(entries), folder)
+    writing.put(entries)
+    return writing.done()
+
+
+class Fold:
+    """Several runs, oldest first, becoming one with the newest entry of each row, bit by bit."""
+
+    def __init__(self, runs: Sequence[Run], folder: Path | None) -> None:
+        self.runs = tuple(runs)
+        self._parts, self._folder = _folded(runs), folder
+        self._writing: _Writing | None = None
+
+    def go_on(self, most: float = math.inf) -> Run | None:
+        """Fold about so many entries more; the run once it is whole."""
+        if self._folder is None:
+            return Run(newest([run.entries for run in self.runs]))
+        if self._writing is None:
+            self._writing = _Writing(sum(map(len, self.runs)), self._folder)
+        folded = 0
+        while folded < most:
+            part = next(self._parts, None)
+            if part is None:
+                return self._writing.done()
+            self._writing.put(part)
+            folded += len(part)
+        self._writing.sync()
+        return None
+
+    def drop(self) -> None:
+        """Leave it: what has been written goes."""
+        if self._writing is not None:
+            self._writing.drop()
 
 
 def fold(runs: Sequence[Run], folder: Path | None) -> Run:
     """One run of several, oldest first, with the newest entry of each row."""
-    if folder is None:
-        return Run(newest([run.entries for run in runs]))
-    return _write(_folded(runs), sum(len(run) for run in runs), folder)
+    made = Fold(runs, folder).go_on()
+    assert made is not None, "nothing bounds it"
+    return made
 
 
 def open_run(path: Path) -> Run:
@@ -96,22 +130,39 @@ def open_run(path: Path) -> Run:
     return Run(_arrays(content, count, capacity), path)
 
 
-def _write(parts: "Iterator[Entries] | Sequence[Entries]", capacity: int, folder: Path) -> Run:
-    """Write sorted parts as one run. A file appears under its name only when it is whole."""
-    scratch = folder / f"{uuid.uuid4()}.tmp"
-    with scratch.open("wb") as file:
-        file.truncate(_HEAD + capacity * _ENTRY)
-    content = np.memmap(scratch, np.uint8, mode="r+")
-    room = _arrays(content, capacity, capacity).arrays()
-    count = 0
-    for part in parts:
-        for array, values in zip(room, part.arrays(), strict=True):
-            array[count : count + len(part)] = values
-        count += len(part)
-    content[:_HEAD] = np.frombuffer(_MAGIC + np.array([count, capacity], "<u8").tobytes(), np.uint8)
-    content.flush()
-    del content, room
-    return open_run(scratch.replace(scratch.with_suffix(".run")))
+class _Writing:
+    """A run that is written part after part. It appears under its name only when it is whole."""
+
+    def __init__(self, capacity: int, folder: Path) -> None:
+        self._path = folder / f"{uuid.uuid4()}{SCRATCH}"
+        with self._path.open("wb") as file:
+            file.truncate(_HEAD + capacity * _ENTRY)
+        self._content = np.memmap(self._path, np.uint8, mode="r+")
+        self._room = _arrays(self._content, capacity, capacity).arrays()
+        self._count, self._capacity = 0, capacity
+
+    def put(self, part: Entries) -> None:
+        """Add sorted entries, after all that were added."""
+        end = self._count + len(part)
+        for array, values in zip(self._room, part.arrays(), strict=True):
+            array[self._count : end] = values
+        self._count = end
+
+    def sync(self) -> None:
+        """Bring what was added to disk, so that the end need not."""
+        self._content.flush()
+
+    def done(self) -> Run:
+        """The run."""
+        words = np.array([self._count, self._capacity], "<u8").tobytes()
+        self._content[:_HEAD] = np.frombuffer(_MAGIC + words, np.uint8)
+        self._content.flush()
+        del self._content, self._room
+        return open_run(self._path.replace(self._path.with_suffix(RUN)))
+
+    def drop(self) -> None:
+        """Remove what was written."""
+        self._path.unlink(missing_ok=True)
 
 
 def _arrays(content: Array, count: int, capacity: int) -> Entries:

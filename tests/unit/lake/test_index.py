@@ -212,6 +212,58 @@ def test_many_small_runs_are_folded(tmp_path: Path) -> None:
     assert len(Index(tmp_path, TARGET, {"id": pa.int32()})) == 0
 
 
+def put(index: Index, number: int, count: int = 50) -> None:
+    """A file whose rows have random ones of a thousand keys, all at that position."""
+    words = np.random.default_rng(number).choice(1000, count, replace=False).astype(np.uint64)
+    position = (np.zeros(count, np.uint64), np.full(count, number, np.uint64))
+    index.add(f"file-{number}", Keys(words, words), position)
+
+
+def newest_files(files: int) -> dict[int, int]:
+    """What `put` says of each key last."""
+    found = {}
+    for number in range(files):
+        keys = np.random.default_rng(number).choice(1000, 50, replace=False)
+        found |= dict.fromkeys(map(int, keys), number)
+    return found
+
+
+@pytest.mark.parametrize("opened_anew", [1000, 7, 1], ids=["never", "now and then", "each time"])
+def test_folding_little_at_a_time_is_folding_at_once(
+    opened_anew: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where processes end before a fold is through."""
+    monkeypatch.setattr(indexes, "_AT_ONCE", 60)
+    monkeypatch.setattr(indexes, "_SHARE", 1)
+    monkeypatch.setattr(runs, "_PART", 20)
+    at_work = 0
+    index = Index(tmp_path, TARGET, {"id": pa.int64()})
+    for number in range(100):
+        if number % opened_anew == opened_anew - 1:
+            index = Index(tmp_path, TARGET, {"id": pa.int64()})
+        put(index, number)
+        at_work += any(tmp_path.glob("*.tmp"))
+        assert len(index._runs) < 4 * indexes._TIER
+        if number % 10 == 9:
+            found = index.find(np.arange(1000, dtype=np.uint64))
+            assert {int(e[0]): e[4] for e in as_tuples(found.entries)} == newest_files(number + 1)
+    assert (at_work > 5) == (opened_anew > 1)
+
+
+def test_what_a_process_left_half_folded_goes_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [tmp_path / "killed.tmp", tmp_path / "killed.run"]
+    for path in left:
+        path.write_bytes(b"half")
+    put(Index(tmp_path, TARGET, {"id": pa.int64()}), 0)
+    assert all(path.exists() for path in left), "another may be writing it"
+    monkeypatch.setattr(indexes, "_LEFT_S", -1.0)
+    index = Index(tmp_path, TARGET, {"id": pa.int64()})
+    assert not any(path.exists() for path in left)
+    assert len(index.find(np.arange(1000, dtype=np.uint64)).entries) == 50
+
+
 def test_a_key_of_any_type_is_found_when_the_index_is_lost(catalog: Catalog) -> None:
     """A change and a file hold the same value in types that print differently."""
     names = ("at", "weight", "amount", "raw")
