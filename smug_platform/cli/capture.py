@@ -1,6 +1,7 @@
 """`smug capture`: the worker in the foreground, and what it shows."""
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -30,7 +31,9 @@ _LOG_SECONDS = 10.0
 
 
 def run(settings: Settings) -> None:
-    """Capture all shards until ctrl-C or SIGTERM; raises SmugError when that can't go on."""
+    """Capture all shards until ctrl-C or SIGTERM, and end the process; raises SmugError when that
+    can't go on.
+    """
     stop = threading.Event()
 
     def sink(stopping: threading.Event) -> Producer:
@@ -46,6 +49,10 @@ def run(settings: Settings) -> None:
         run_worker(
             settings, FLICKR, sink, landed=Raw(settings), on_status=show.on_status, stop=stop
         )
+    # All is on disk. A thread that comes back from Java while Python is taken down would abort the
+    # process ("exception not rethrown"), after an orderly end.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 class Raw:

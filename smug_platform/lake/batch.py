@@ -95,25 +95,33 @@ def next_batch(
     """The deltas of the commits after sequence number `after`; None when there are none.
 
     most: about so many deltas, one commit at least. memory: bytes that merging them may take.
+    Of commits that hold nothing but control the next one is part of it too: a table's DROP says
+    nothing by itself, and what it waits for would never come.
     """
-    chosen: list[raw.DeltaFile] = []
-    count = size = 0
-    for file in raw.delta_files(deltas, after):
-        if file.table != target.table.name:
-            continue
-        more = raw.memory_of(deltas, file)
-        # Half, for what has landed after it is in memory too.
-        is_full = count >= most or size + more > memory // 2 // _TIMES
-        if is_full and chosen and chosen[-1].sequence != file.sequence:
-            break
-        chosen.append(file)
-        count, size = count + file.rows, size + more
-    if not chosen:
-        return None
-    parts = -(-size * _TIMES // memory) if target.table.key else 1
-    batch = Batch(deltas, chosen, chosen[-1].sequence, parts)
-    batch.look([raw.read(deltas, chosen)] if parts == 1 else raw.pieces(deltas, chosen))
+    left = [file for file in raw.delta_files(deltas, after) if file.table == target.table.name]
+    batch, size = None, 0
+    while left and (batch is None or batch.is_empty):
+        sizes = _fitting(deltas, left, most, memory)
+        chosen = [*(batch.files if batch else []), *left[: len(sizes)]]
+        left, size = left[len(sizes) :], size + sum(sizes)
+        parts = -(-size * _TIMES // memory) if target.table.key else 1
+        batch = Batch(deltas, chosen, chosen[-1].sequence, parts)
+        batch.look([raw.read(deltas, chosen)] if parts == 1 else raw.pieces(deltas, chosen))
     return batch
+
+
+def _fitting(deltas: Table, files: list[raw.DeltaFile], most: int, memory: int) -> list[int]:
+    """Bytes of each of the first files, of as many whole commits as fit; of one at least."""
+    sizes: list[int] = []
+    for number, file in enumerate(files):
+        more = raw.memory_of(deltas, file)
+        rows = sum(one.rows for one in files[:number])
+        # Half, for what has landed after it is in memory too.
+        is_full = rows >= most or sum(sizes) + more > memory // 2 // _TIMES
+        if is_full and number and files[number - 1].sequence != file.sequence:
+            break
+        sizes.append(more)
+    return sizes
 
 
 def _of_part(piece: pa.Table, part: int, parts: int) -> pa.Table:

@@ -122,3 +122,17 @@ def test_memory_is_two_gibibytes_unless_it_is_said(catalog: Catalog) -> None:
     assert allowed(catalog) == 2 << 30
     catalog.properties[MEMORY] = "1000"
     assert allowed(catalog) == 1000
+
+
+def test_a_drop_by_itself_does_not_keep_what_comes_after_it_from_being_merged(
+    catalog: Catalog,
+) -> None:
+    """A snapshot begins with one, and what comes next may be more than memory holds."""
+    shard = Shard("shard_0", "photos", COLUMNS)
+    shard.snapshot()
+    drop, *rest = shard.deltas
+    shard.insert(*[{"id": number, "title": f"photo {number}"} for number in range(100)])
+    land(catalog, [drop])
+    land(catalog, [*rest, *shard.deltas[len(rest) + 1 :]])
+    little(catalog, 4)
+    assert merge(catalog, TARGET).written == 100
