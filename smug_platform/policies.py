@@ -46,7 +46,11 @@ class Problems:
         try:
             yield
         except SmugError as problem:
-            self._found[name] = problem
+            self.add(name, problem)
+
+    def add(self, name: str, problem: SmugError) -> None:
+        """Note what went wrong with that table."""
+        self._found[name] = problem
 
     def get(self, name: str) -> SmugError | None:
         """What went wrong with that table."""

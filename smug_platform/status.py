@@ -12,7 +12,6 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table as Iceberg
 
@@ -199,8 +198,7 @@ def _landed(catalog: Catalog) -> dict[tuple[str, str], list[_Deltas]]:
     deltas = raw.open_deltas(catalog)
     found: dict[tuple[str, str], list[_Deltas]] = {}
     for file in raw.delta_files(deltas):
-        with deltas.io.new_input(file.path).open() as stream:
-            rows = pq.ParquetFile(stream).read(columns=["shard", "committed_at"])
+        rows = raw.read_columns(deltas, file, ["shard", "committed_at"])
         counted = rows.group_by("shard").aggregate([([], "count_all"), ("committed_at", "min")])
         for row in counted.to_pylist():
             inside = _Deltas(file.sequence, row["count_all"], row["committed_at_min"])

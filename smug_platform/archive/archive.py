@@ -14,6 +14,7 @@ from smug_platform.archive.manifest import (
     digest,
     manifest_name,
     manifest_names,
+    parse_manifest,
     read_manifests,
 )
 from smug_platform.archive.records import Records
@@ -115,9 +116,8 @@ class Archive:
                     f"manifest {chain.number} of {chain.shard} is not what was written",
                     remedy="run smug archive verify, and bring back what was changed",
                 )
-        while (data := self.store.read(manifest_name(chain.shard, chain.number + 1))) is not None:
-            ((manifest, _),) = read_manifests(
-                self.store, [manifest_name(chain.shard, chain.number + 1)]
-            )
-            chain = chain.after(manifest, data)
-        return chain
+        while True:
+            name = manifest_name(chain.shard, chain.number + 1)
+            if (data := self.store.read(name)) is None:
+                return chain
+            chain = chain.after(parse_manifest(name, data), data)

@@ -83,7 +83,7 @@ def clear_claims(uri: str, tables: Collection[Table], account: str) -> Cleared:
 
     Raises ArchiveError when they can't be read.
     """
-    marks = [_mark(table, account) for table in tables if table.account]
+    owned = [table for table in tables if table.account]
     removed = 0
     try:
         filesystem, root = pafs.FileSystem.from_uri(uri)
@@ -92,7 +92,7 @@ def clear_claims(uri: str, tables: Collection[Table], account: str) -> Cleared:
             if info.type == pafs.FileType.File:
                 with filesystem.open_input_stream(info.path) as file:
                     data = pa.chunked_array([[file.read().decode(errors="replace")]])
-                if any(mark(data).any() for mark in marks):
+                if any(mentions(data, table, account).any() for table in owned):
                     filesystem.delete_file(info.path)
                     removed += 1
     except OSError as error:
@@ -107,7 +107,8 @@ def left_in_lake(catalog: Catalog, target: Target, account: str) -> int:
     table = iceberg.load(catalog, name_of(target))
     if table is None or not target.table.account:
         return 0
-    rows = _rows_of(table, target, {account})
+    files = LakeFiles(table.io, table.schema(), table.current_snapshot())
+    rows = _rows_of(table, files, target, {account})
     return int(erased_rows(target, rows)[1].sum())
 
 
@@ -116,7 +117,7 @@ def _clear_rows(catalog: Catalog, target: Target, accounts: Collection[str]) -> 
     if table is None or table.current_snapshot() is None:
         return 0
     files = LakeFiles(table.io, table.schema(), table.current_snapshot())
-    found = _rows_of(table, target, accounts)
+    found = _rows_of(table, files, target, accounts)
     rows, changes = erased_rows(target, found)
     if not changes.any():
         return 0
@@ -133,8 +134,9 @@ def _clear_rows(catalog: Catalog, target: Target, accounts: Collection[str]) -> 
     return len(chosen)
 
 
-def _rows_of(table: iceberg.Table, target: Target, accounts: Collection[str]) -> pa.Table:
-    files = LakeFiles(table.io, table.schema(), table.current_snapshot())
+def _rows_of(
+    table: iceberg.Table, files: LakeFiles, target: Target, accounts: Collection[str]
+) -> pa.Table:
     names = list(table.schema().column_names)
     if target.table.account not in names:
         return files.read(names)[:0]
@@ -152,7 +154,7 @@ def _clear_deltas(catalog: Catalog, tables: Collection[Table], account: str) -> 
             continue
         rows = raw.read(deltas, [file]).combine_chunks()
         chosen = mentions(rows["payload"], table, account)
-        chosen &= np.isin(rows["op"].to_numpy(zero_copy_only=False), ["ddl", "t"], invert=True)
+        chosen &= ~raw.is_control(rows).to_numpy()
         if not chosen.any():
             continue
         mask = pa.array(chosen)
@@ -192,10 +194,6 @@ def _clear_entries(catalog: Catalog, tables: Collection[Table], account: str) ->
     iceberg.commit(transaction, files, change, summary={})
     transaction.commit_transaction()
     return int(gone.sum())
-
-
-def _mark(table: Table, account: str) -> Callable[[pa.ChunkedArray], np.ndarray]:
-    return lambda data: mentions(data, table, account)
 
 
 def _loaded(catalog: Catalog, name: str) -> iceberg.Table:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
 
 from smug_platform.archive.archive import Archive
 from smug_platform.archive.manifest import all_manifests
-from smug_platform.archive.objects import PLACE, hour_text, hours_of, mixed
+from smug_platform.archive.objects import hour_text, hours_of, mixed
 from smug_platform.iceberg import Table
 from smug_platform.raw import deltas as raw
 
@@ -71,17 +70,16 @@ def compare(catalog: Catalog, archive: Archive, hours: Collection[str] | None = 
 def _of_raw(deltas: Table, hours: Collection[str] | None) -> Iterator[tuple[Place, Held]]:
     wanted = [file for file in raw.delta_files(deltas) if _may_hold(file, hours)]
     for table in sorted({file.table for file in wanted}):
-        parts = [_columns(deltas, file) for file in wanted if file.table == table]
+        parts = [
+            raw.read_columns(deltas, file, ["shard", *raw.PLACE, *_WHEN])
+            for file in wanted
+            if file.table == table
+        ]
         yield from _sums(pa.concat_tables(parts), table, hours)
 
 
 def _may_hold(file: raw.DeltaFile, hours: Collection[str] | None) -> bool:
     return hours is None or hour_text(file.hour + _EARLY) >= min(hours)
-
-
-def _columns(deltas: Table, file: raw.DeltaFile) -> pa.Table:
-    with deltas.io.new_input(file.path).open() as stream:
-        return pq.ParquetFile(stream).read(["shard", *PLACE, *_WHEN])
 
 
 def _sums(

@@ -185,15 +185,20 @@ def read_manifests(store: Store, names: Iterable[str]) -> Iterator[tuple[Manifes
     """The manifests of a chain. Raises ArchiveError for one that can't be read."""
     for name in names:
         data = store.read(name)
-        try:
-            if data is None:
-                raise BrokenManifest("it is gone")
-            yield Manifest.from_bytes(data), data
-        except BrokenManifest as error:
-            raise ArchiveError(
-                f"the archive's {name} can't be read ({error})",
-                remedy="run smug archive verify, and bring back what was changed",
-            ) from None
+        yield parse_manifest(name, data), data or b""
+
+
+def parse_manifest(name: str, data: bytes | None) -> Manifest:
+    """The manifest that was read under a name. Raises ArchiveError for one that can't be."""
+    try:
+        if data is None:
+            raise BrokenManifest("it is gone")
+        return Manifest.from_bytes(data)
+    except BrokenManifest as error:
+        raise ArchiveError(
+            f"the archive's {name} can't be read ({error})",
+            remedy="run smug archive verify, and bring back what was changed",
+        ) from None
 
 
 def all_manifests(store: Store) -> list[Manifest]:

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from smug_platform.archive.manifest import Manifest, Sealed
-from smug_platform.archive.objects import PLACE
 from smug_platform.capture.position import Position
 from smug_platform.errors import ArchiveError
-from smug_platform.lake.asof import not_after
+from smug_platform.lake.asof import not_after, positions_in
 from smug_platform.lake.runs import Array
+from smug_platform.raw.deltas import PLACE
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ def parse_moment(text: str) -> Moment:
         return Moment()
     try:
         if "=" in text:
-            pairs = (part.strip().partition("=") for part in text.split(","))
-            return Moment(positions={name: Position.parse(place) for name, _, place in pairs})
+            return Moment(positions=positions_in(text))
         when = datetime.fromisoformat(text)
     except ValueError:
         raise ArchiveError(

@@ -17,9 +17,9 @@ from smug_platform.archive.manifest import Chain, Sealed, digest, object_name
 from smug_platform.archive.seal import seal
 from smug_platform.capture.position import Position
 from smug_platform.lake.runs import Array
+from smug_platform.raw import deltas as raw
 from smug_platform.tables.table import Source
 
-PLACE = ("epoch", "binlog_file", "binlog_offset", "row_number")
 _HOUR = 3_600_000_000  # microseconds
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _GROUP = 16_384  # rows of a row group
@@ -61,7 +61,7 @@ def pieces(
     rows = rows.combine_chunks()
     shards = rows["shard"].combine_chunks().dictionary_encode()
     hours = hours_of(rows)
-    places = [numbers(rows, name) for name in PLACE]
+    places = raw.places(rows)
     codes = shards.indices.to_numpy().astype(np.int64)
     first = int(hours.min()) if len(hours) else 0
     span = int(hours.max()) - first + 1 if len(hours) else 1
@@ -82,7 +82,7 @@ def encode(piece: Piece, number: int, source: Source, keys: Keys) -> tuple[Seale
     buffer, writer, ends, total = pa.BufferOutputStream(), None, list[str](), 0
     for rows in piece.parts():
         ends += [str(position_at(rows, at)) for at in (0, rows.num_rows - 1)]
-        total += int(position_sum(rows), 16)
+        total += position_total(rows)
         sealed = seal(rows, declared, keys) if declared is not None else rows
         writer = writer or _writer(buffer, sealed.schema)
         writer.write_table(sealed)
@@ -93,7 +93,7 @@ def encode(piece: Piece, number: int, source: Source, keys: Keys) -> tuple[Seale
     return Sealed(
         name=object_name(piece.shard, piece.hour, piece.table, number, sha256),
         table=piece.table, rows=len(piece.chosen), bytes=len(data), sha256=sha256,
-        first=ends[0], last=ends[-1], positions=f"{total % (1 << 64):016x}",
+        first=ends[0], last=ends[-1], positions=position_text(total),
     ), data  # fmt: skip
 
 
@@ -106,13 +106,13 @@ def _writer(sink: pa.BufferOutputStream, schema: pa.Schema) -> pq.ParquetWriter:
         store_schema=False,
         use_dictionary=[name for name in _REPEATING if name in schema.names],
         column_encoding=_ENCODED,
-        write_statistics=list(PLACE),
+        write_statistics=list(raw.PLACE),
     )
 
 
 def by_position(rows: pa.Table) -> pa.Table:
     """The rows in the order of their positions, and as they came where these are equal."""
-    places = [numbers(rows, name) for name in PLACE]
+    places = raw.places(rows)
     behind = np.zeros(max(rows.num_rows - 1, 0), dtype=bool)
     for place in reversed(places):
         behind = (place[1:] < place[:-1]) | ((place[1:] == place[:-1]) & behind)
@@ -123,19 +123,24 @@ def by_position(rows: pa.Table) -> pa.Table:
 
 def position_at(rows: pa.Table, number: int) -> Position:
     """The position of a row; a schema change's has no row of its own."""
-    return Position(*(rows[name][number].as_py() or 0 for name in PLACE))
+    return Position(*(rows[name][number].as_py() or 0 for name in raw.PLACE))
 
 
-def position_sum(rows: pa.Table) -> str:
-    """A sum over the positions of rows, which is another for others, as a manifest has it."""
-    return f"{int(mixed(rows).sum(dtype=np.uint64)):016x}"
+def position_total(rows: pa.Table) -> int:
+    """A sum over the positions of rows, which is another for others."""
+    return int(mixed(rows).sum(dtype=np.uint64))
+
+
+def position_text(total: int) -> str:
+    """Such a sum, or one of several, as a manifest has it."""
+    return f"{total % (1 << 64):016x}"
 
 
 def mixed(rows: pa.Table) -> Array:
     """One 64-bit word a position, in which small differences are large ones."""
     words = np.zeros(rows.num_rows, np.uint64)
-    for factor, name in zip(_ODD, PLACE, strict=True):
-        words = (words ^ numbers(rows, name).astype(np.uint64)) * factor
+    for factor, place in zip(_ODD, raw.places(rows), strict=True):
+        words = (words ^ place.astype(np.uint64)) * factor
         words ^= words >> np.uint64(29)
     return words
 
@@ -153,10 +158,4 @@ def hours_of(rows: pa.Table) -> Array:
     """The hour of each row's commit at the source; of its capture where that is not known."""
     when = pc.coalesce(rows["committed_at"], rows["captured_at"], rows["landed_at"])
     found: Array = when.cast(pa.int64()).fill_null(0).to_numpy() // _HOUR
-    return found
-
-
-def numbers(rows: pa.Table, name: str) -> Array:
-    """A column of numbers; a schema change has no row of its own."""
-    found: Array = pc.fill_null(rows[name], 0).to_numpy()
     return found

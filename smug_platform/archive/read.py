@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from smug_platform.archive.archive import Archive
 from smug_platform.archive.manifest import Manifest, Sealed, all_manifests
 from smug_platform.archive.moment import NEEDED, Moment
-from smug_platform.archive.objects import PLACE, by_position, numbers
+from smug_platform.archive.objects import by_position
 from smug_platform.archive.seal import COLUMNS, unseal
 from smug_platform.duck import in_memory
 from smug_platform.errors import ArchiveError
@@ -29,7 +29,6 @@ from smug_platform.lake.runs import Array
 from smug_platform.raw import deltas as raw
 from smug_platform.tables.table import Table
 
-_CONTROL = pa.array(["ddl", "t"])
 _LIGHT = ["op", "key", *NEEDED]
 _THREADS = 2
 _PART = 500_000  # changes that are merged at once
@@ -44,11 +43,20 @@ class Source:
 
 
 class Reading:
-    """The archived changes of one table up to a moment."""
+    """The archived changes of one table up to a moment.
 
-    def __init__(self, archive: Archive, table: Table, moment: Moment) -> None:
+    manifests: all of the archive's, for who has read them already.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        table: Table,
+        moment: Moment,
+        manifests: Sequence[Manifest] | None = None,
+    ) -> None:
         self._archive, self._table, self._moment = archive, table, moment
-        manifests = all_manifests(archive.store)
+        manifests = all_manifests(archive.store) if manifests is None else manifests
         every = [
             Source(manifest, one)
             for manifest in manifests
@@ -79,7 +87,7 @@ class Reading:
         """Schema changes and truncates."""
         found: list[dict[str, Any]] = []
         for number, light in enumerate(self._light):
-            chosen = np.flatnonzero(self._kept[number] & _is_control(light))
+            chosen = np.flatnonzero(self._kept[number] & raw.is_control(light).to_numpy())
             if len(chosen):
                 found += self._whole(number, chosen).to_pylist()
         return found
@@ -87,10 +95,7 @@ class Reading:
     @property
     def size(self) -> int:
         """Changes of rows."""
-        return sum(
-            int((kept & ~_is_control(light)).sum())
-            for light, kept in zip(self._light, self._kept, strict=True)
-        )
+        return sum(int(changes.sum()) for changes in self._changes)
 
     def last_changes(self) -> Iterator[pa.Table]:
         """Of each row the last change, some at a time; of some rows all changes."""
@@ -114,8 +119,7 @@ class Reading:
         if of is not None:
             yield self._read(self._rows_of(of))
             return
-        pairs = zip(self._light, self._kept, strict=True)
-        for part in self._parts([kept & ~_is_control(light) for light, kept in pairs]):
+        for part in self._parts(self._changes):
             yield by_position(self._read(part))
 
     @cached_property
@@ -130,6 +134,14 @@ class Reading:
         return [
             self._moment.counts(light, source.manifest.shard)
             for light, source in zip(self._light, self.sources, strict=True)
+        ]
+
+    @cached_property
+    def _changes(self) -> list[Array]:
+        """Which of those are changes of rows."""
+        return [
+            kept & ~raw.is_control(light).to_numpy()
+            for light, kept in zip(self._light, self._kept, strict=True)
         ]
 
     def _file(self, number: int) -> pq.ParquetFile:
@@ -148,12 +160,10 @@ class Reading:
         for number, source in enumerate(self.sources):
             of_shard.setdefault(source.manifest.shard, []).append(number)
         for own in of_shard.values():
-            places = [
-                np.concatenate([numbers(self._light[number], name) for number in own])
-                for name in reversed(PLACE)
-            ]
+            parts = zip(*(raw.places(self._light[number]) for number in own), strict=True)
+            places = [np.concatenate(part) for part in parts]
             ranks = np.empty(len(places[0]), np.int64)
-            ranks[np.lexsort(places)] = np.arange(len(ranks))
+            ranks[np.lexsort(places[::-1])] = np.arange(len(ranks))
             ends = np.cumsum([self._light[number].num_rows for number in own])
             for number, part in zip(own, np.split(ranks, ends[:-1]), strict=True):
                 found[number] = part
@@ -170,10 +180,10 @@ class Reading:
                     "shard": pa.repeat(source.manifest.shard, int(chosen.sum())),
                 }
             )
-            for number, (light, kept, ranks, source) in enumerate(
-                zip(self._light, self._kept, self._ranks(), self.sources, strict=True)
+            for number, (light, chosen, ranks, source) in enumerate(
+                zip(self._light, self._changes, self._ranks(), self.sources, strict=True)
             )
-            if (chosen := kept & ~_is_control(light)).any()
+            if chosen.any()
         ]
         masks = [np.zeros(light.num_rows, dtype=bool) for light in self._light]
         if parts:
@@ -191,10 +201,10 @@ class Reading:
     def _rows_of(self, of: pa.Table) -> list[tuple[int, Array]]:
         """The rows of each object that are changes of these rows."""
         found = []
-        for number, (light, kept) in enumerate(zip(self._light, self._kept, strict=True)):
+        for number, (light, changes) in enumerate(zip(self._light, self._changes, strict=True)):
             keys = of["key"].filter(pc.equal(of["shard"], self.sources[number].manifest.shard))
             of_these = pc.is_in(light["key"], value_set=keys.combine_chunks()).to_numpy()
-            chosen = np.flatnonzero(kept & of_these & ~_is_control(light))
+            chosen = np.flatnonzero(changes & of_these)
             if len(chosen):
                 found.append((number, chosen))
         return found
@@ -240,11 +250,6 @@ class Reading:
         if len(names) > len(raw.ARROW.names):
             rows = unseal(rows, self._table, self._archive.keys)
         return rows.select(raw.ARROW.names).cast(raw.ARROW)
-
-
-def _is_control(light: pa.Table) -> Array:
-    found: Array = pc.is_in(light["op"], value_set=_CONTROL).to_numpy()
-    return found
 
 
 def _changes_nothing(rows: pa.Table) -> Array:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError
 
 from smug_platform.errors import ArchiveError
+from smug_platform.stream.client import code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -122,7 +123,7 @@ class DynamoRecords:
                 BillingMode="PAY_PER_REQUEST",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceInUseException":
+            if code(error) != "ResourceInUseException":
                 raise _refused(error) from error
         self._client.get_waiter("table_exists").wait(TableName=self._table)
 
@@ -193,7 +194,7 @@ class DynamoRecords:
                 ExpressionAttributeNames={"#name": "name"},
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            if code(error) != "ConditionalCheckFailedException":
                 raise _refused(error) from error
 
 

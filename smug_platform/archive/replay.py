@@ -5,7 +5,7 @@ one's place, in one commit. Neither source nor stream nor `raw.deltas` is asked.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from pyiceberg.catalog import Catalog
 from smug_platform import iceberg
 from smug_platform.archive.archive import Archive
 from smug_platform.archive.clear import clear_lake
+from smug_platform.archive.manifest import Manifest
 from smug_platform.archive.moment import Moment
 from smug_platform.archive.read import Reading
 from smug_platform.errors import ArchiveError
@@ -70,35 +71,43 @@ def replay(
     archive: Archive,
     target: Target,
     moment: Moment,
+    manifests: Sequence[Manifest] | None = None,
 ) -> Replayed:
     """Build the target anew under its alias, as it was at that moment but for erased accounts.
 
-    Raises ArchiveError when there is a table of that name, or nothing to build it of.
+    manifests: as `Reading` takes them. Raises ArchiveError when there is a table of that name, or
+    nothing to build it of.
     """
     started = time.perf_counter()
     if iceberg.load(catalog, name_of(target)) is not None:
         raise ArchiveError(
             f"there is a table {name_of(target)} already", remedy="drop it, or choose another name"
         )
-    reading = Reading(archive, target.table, moment)
+    reading = Reading(archive, target.table, moment, manifests)
     if not reading.control:
         raise ArchiveError(
             f"the archive holds nothing of {target.table.name} up to that moment",
             remedy="choose a later one",
         )
     sequence = reading.resumes_at(_raw_id(catalog))
-    is_netted = bool(target.table.key) and not target.history
-    found = _merge(catalog, target, reading, sequence, netted=is_netted)
-    if is_netted and found[2]:  # what can't be read gives way to the change before it
+    applied, written, refused = _merge(
+        catalog, target, reading, sequence, netted=_is_netted(target)
+    )
+    if _is_netted(target) and refused:  # what can't be read gives way to the change before it
         drop(catalog, target)
-        found = _merge(catalog, target, reading, sequence, netted=False)
+        applied, written, refused = _merge(catalog, target, reading, sequence, netted=False)
     clear_lake(catalog, target, archive.keys.destroyed())
-    applied, written, refused = found
     seconds = time.perf_counter() - started
     return Replayed(target.name, reading.size, applied, written, seconds, refused)
 
 
-def replay_over(catalog: Catalog, archive: Archive, target: Target, moment: Moment) -> Replayed:
+def replay_over(
+    catalog: Catalog,
+    archive: Archive,
+    target: Target,
+    moment: Moment,
+    manifests: Sequence[Manifest] | None = None,
+) -> Replayed:
     """Merge what the archive holds into the live table itself, whose gate lets nothing in that it
     has had: what is written is what it lacked.
     """
@@ -108,10 +117,9 @@ def replay_over(catalog: Catalog, archive: Archive, target: Target, moment: Mome
         raise ArchiveError(
             f"there is no table {name_of(target)}", remedy="replay it without --over"
         )
-    reading = Reading(archive, target.table, moment)
-    netted = bool(target.table.key) and not target.history
+    reading = Reading(archive, target.table, moment, manifests)
     applied, written, refused = _merge(
-        catalog, target, reading, merged_sequence(table), netted=netted
+        catalog, target, reading, merged_sequence(table), netted=_is_netted(target)
     )
     clear_lake(catalog, target, archive.keys.destroyed())
     seconds = time.perf_counter() - started
@@ -155,6 +163,11 @@ def swap(catalog: Catalog, built: Target, live: Target) -> int:
 def drop(catalog: Catalog, target: Target) -> None:
     """Drop a table that was built, with its files."""
     catalog.purge_table(name_of(target))
+
+
+def _is_netted(target: Target) -> bool:
+    """Whether of each row the last change alone is merged."""
+    return bool(target.table.key) and not target.history
 
 
 def _merge(

@@ -40,7 +40,6 @@ class Need:
     objects: int
     bytes: int
     cold: tuple[str, ...]
-    cold_bytes: int
     dollars: float
     takes: str
 
@@ -66,7 +65,7 @@ def need(archive: Archive, objects: Sequence[Sealed], storage_class: str, tier: 
     dollars = frozen / _GB * a_gb + len(cold) / 1000 * a_thousand
     dollars += size / _GB * _READ.get(storage_class, 0.0)
     takes = _HOURS.get((storage_class, tier), "") if cold else ""
-    return Need(len(objects), size, tuple(one.name for one in cold), frozen, dollars, takes)
+    return Need(len(objects), size, tuple(one.name for one in cold), dollars, takes)
 
 
 def restore(

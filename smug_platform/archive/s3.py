@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from smug_platform.archive.store import DELTAS, Exists, Kept, locked
 from smug_platform.errors import ArchiveError
 from smug_platform.settings_archive import ArchiveSettings
+from smug_platform.stream.client import code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -47,7 +48,7 @@ class S3Store:
         try:
             self._put(name, data, IfNoneMatch="*")
         except ArchiveError as error:
-            if isinstance(error.__cause__, ClientError) and _code(error.__cause__) in _EXISTS:
+            if isinstance(error.__cause__, ClientError) and code(error.__cause__) in _EXISTS:
                 raise Exists(name) from None
             raise
 
@@ -56,7 +57,7 @@ class S3Store:
         try:
             return self._client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read()
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if code(error) in _MISSING:
                 return None
             raise _refused(f"read {name}", error) from error
         except BotoCoreError as error:
@@ -81,7 +82,7 @@ class S3Store:
                 raise locked(name, until)
             self._client.delete_object(Bucket=self.bucket, Key=self._key(name))
         except ClientError as error:
-            if _code(error) not in _MISSING:
+            if code(error) not in _MISSING:
                 raise _refused(f"remove {name}", error) from error
 
     def discard(self, name: str) -> None:
@@ -96,7 +97,7 @@ class S3Store:
         try:
             head = self._client.head_object(Bucket=self.bucket, Key=self._key(name))
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if code(error) in _MISSING:
                 return None
             raise _refused(f"look at {name}", error) from error
         restore = head.get("Restore", "")
@@ -115,7 +116,7 @@ class S3Store:
                 RestoreRequest={"Days": days, "GlacierJobParameters": {"Tier": tier}},
             )
         except ClientError as error:
-            if _code(error) != "RestoreAlreadyInProgress":
+            if code(error) != "RestoreAlreadyInProgress":
                 raise _refused(f"restore {name}", error) from error
 
     def _key(self, name: str) -> str:
@@ -174,7 +175,7 @@ def prepare_bucket(client: "S3Client", settings: ArchiveSettings) -> str:
     try:
         client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True, **place)
     except ClientError as error:
-        if _code(error) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+        if code(error) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
             raise _refused(f"make bucket {bucket}", error) from error
     try:
         client.put_bucket_lifecycle_configuration(
@@ -196,10 +197,6 @@ def prepare_bucket(client: "S3Client", settings: ArchiveSettings) -> str:
     except ClientError as error:
         raise _refused(f"set the rules of bucket {bucket}", error) from error
     return bucket
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def _refused(what: str, error: Exception) -> ArchiveError:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from smug_platform.archive.keys import NONCE, Keys
 from smug_platform.errors import ArchiveError
+from smug_platform.raw import deltas as raw
 from smug_platform.tables.table import Table
 
 COLUMNS = ("account", "sealed", "account_before", "sealed_before")
@@ -50,7 +51,6 @@ class _Cut:
 
 
 _NOTHING = _Cut([], 0, ("", ""))
-_NO_ROW = frozenset({"ddl", "t"})
 
 
 class _Scanner:
@@ -103,10 +103,10 @@ def seal(rows: pa.Table, table: Table, keys: Keys) -> pa.Table:
         return _with(rows, [pa.nulls(rows.num_rows, kind) for kind in _TYPES])
     scanner = _Scanner(table)
     payloads = rows["payload"].cast(pa.binary()).to_pylist()
-    ops = rows["op"].to_pylist()
+    control = raw.is_control(rows).to_pylist()
     cuts = [
-        scanner.cut(payload) if op not in _NO_ROW else _NOTHING
-        for payload, op in zip(payloads, ops, strict=True)
+        _NOTHING if is_control else scanner.cut(payload)
+        for payload, is_control in zip(payloads, control, strict=True)
     ]
     accounts = {account for cut in cuts if cut.spans for account in cut.accounts}
     made = keys.made(accounts) if accounts else {}

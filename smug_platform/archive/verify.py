@@ -21,9 +21,10 @@ from smug_platform.archive.manifest import (
     digest,
     manifest_names,
 )
-from smug_platform.archive.objects import PLACE, by_position, position_at, position_sum
+from smug_platform.archive.objects import by_position, position_at, position_text, position_total
 from smug_platform.archive.store import DELTAS
 from smug_platform.capture.position import Position
+from smug_platform.raw.deltas import PLACE
 
 
 @dataclass(frozen=True)
@@ -171,5 +172,5 @@ def _inside(data: bytes, one: Sealed) -> Iterator[str]:
         yield f"it has {rows.num_rows} rows, sealed were {one.rows}"
     elif by_position(rows) is not rows:
         yield "its rows are not in the order of their positions"
-    elif (*ends, position_sum(rows)) != (one.first, one.last, one.positions):
+    elif (*ends, position_text(position_total(rows))) != (one.first, one.last, one.positions):
         yield "its positions are not those that its manifest says"

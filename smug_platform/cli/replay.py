@@ -10,6 +10,7 @@ from smug_platform.settings import load_settings
 
 if TYPE_CHECKING:
     from smug_platform.archive.archive import Archive
+    from smug_platform.archive.manifest import Manifest
     from smug_platform.archive.moment import Moment
     from smug_platform.lake.target import Target
     from smug_platform.settings import Settings
@@ -53,6 +54,7 @@ def replay(
 
       smug replay
     """
+    from smug_platform.archive.manifest import all_manifests
     from smug_platform.archive.moment import parse_moment
     from smug_platform.archive.resources import open_archive
 
@@ -60,9 +62,10 @@ def replay(
         raise ArchiveError("--into names one table", remedy="give it one --table, without --over")
     settings, moment = load_settings(), parse_moment(to)
     chosen, archive = _targets(table), open_archive(settings.archive)
-    _restore(settings, archive, chosen, moment, yes=yes, tier=tier.value)
+    manifests = all_manifests(archive.store)
+    _restore(settings, archive, manifests, chosen, moment, yes=yes, tier=tier.value)
     for target in chosen:
-        _replay(settings, archive, target, moment, into=into, over=over)
+        _replay(settings, archive, manifests, target, moment, into=into, over=over)
 
 
 def _targets(names: list[str] | None) -> "list[Target]":
@@ -78,8 +81,8 @@ def _targets(names: list[str] | None) -> "list[Target]":
 
 
 def _restore(
-    settings: "Settings", archive: "Archive", chosen: "list[Target]", moment: "Moment",
-    *, yes: bool, tier: str,
+    settings: "Settings", archive: "Archive", manifests: "list[Manifest]",
+    chosen: "list[Target]", moment: "Moment", *, yes: bool, tier: str,
 ) -> None:  # fmt: skip
     """Say what reading costs, and bring back what is cold."""
     from smug_platform.archive.read import Reading
@@ -89,7 +92,7 @@ def _restore(
     objects = {
         one.sealed.name: one.sealed
         for table in tables.values()
-        for one in Reading(archive, table, moment).sources
+        for one in Reading(archive, table, moment, manifests).sources
     }
     rules = settings.archive.storage_class
     found = need(archive, list(objects.values()), rules, tier)  # type: ignore[arg-type]
@@ -110,8 +113,8 @@ def _restore(
 
 
 def _replay(
-    settings: "Settings", archive: "Archive", target: "Target", moment: "Moment",
-    *, into: str | None, over: bool,
+    settings: "Settings", archive: "Archive", manifests: "list[Manifest]",
+    target: "Target", moment: "Moment", *, into: str | None, over: bool,
 ) -> None:  # fmt: skip
     from dataclasses import replace
 
@@ -122,13 +125,13 @@ def _replay(
 
     catalog = open_catalog(settings)
     if over:
-        done = replaying.replay_over(catalog, archive, target, moment)
+        done = replaying.replay_over(catalog, archive, target, moment, manifests)
         what = f"into lake.{target.name}, which lacked {done.written:,} of their rows"
     else:
         built = replace(target, alias=into or f"{target.name}{BUILT}")
         if into is None and iceberg.load(catalog, name_of(built)) is not None:
             replaying.drop(catalog, built)  # of a replay that was ended
-        done = replaying.replay(catalog, archive, built, moment)
+        done = replaying.replay(catalog, archive, built, moment, manifests)
         what = f"as lake.{built.name}, {done.written:,} rows"
         if into is None:
             replaying.swap(catalog, built, target)

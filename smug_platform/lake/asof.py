@@ -10,19 +10,17 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
 from pyiceberg.table.snapshots import Snapshot
 
 from smug_platform.capture.position import Position
 from smug_platform.errors import QueryError
 from smug_platform.iceberg import Table
-from smug_platform.lake.merge import KIND, REPLACED, SEQUENCE
+from smug_platform.lake.merge import REPLACED, SEQUENCE, kind_of
 from smug_platform.lake.runs import Array
 from smug_platform.raw import deltas as raw
 
 Positions = Mapping[str, Position]
-_PLACE = ("epoch", "binlog_file", "binlog_offset", "row_number")
 
 
 def parse_positions(text: str) -> dict[str, Position]:
@@ -32,13 +30,18 @@ def parse_positions(text: str) -> dict[str, Position]:
     '1/7:4#0'
     """
     try:
-        pairs = [part.strip().partition("=") for part in text.split(",")]
-        return {name: Position.parse(place) for name, _, place in pairs}
+        return positions_in(text)
     except ValueError:
         raise QueryError(
             f"{text!r} is no source position",
             remedy="write shard_0=1/3:12345#0,shard_1=..., as `smug status` shows them",
         ) from None
+
+
+def positions_in(text: str) -> dict[str, Position]:
+    """The positions in `shard_0=1/3:12345#2,...`, by shard. Raises ValueError."""
+    pairs = [part.strip().partition("=") for part in text.split(",")]
+    return {name: Position.parse(place) for name, _, place in pairs}
 
 
 def snapshot_as_of(catalog: Catalog, name: str, table: Table, at: Positions) -> Snapshot | None:
@@ -85,8 +88,7 @@ def _rows(deltas: Table, table: str) -> "list[tuple[int, pa.Table]]":
     for file in raw.delta_files(deltas):
         if file.table != table:
             continue
-        with deltas.io.new_input(file.path).open() as stream:
-            rows = pq.ParquetFile(stream).read(["shard", *_PLACE, "op"])
+        rows = raw.read_columns(deltas, file, ["shard", *raw.PLACE, "op"])
         keys = list(zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True))
         fresh = [key not in seen for key in keys]
         seen.update(keys)
@@ -98,8 +100,7 @@ def not_after(rows: pa.Table, bound: Position) -> Array:
     """Which changes are not after a position. rows: with the columns of a position."""
     found = np.ones(rows.num_rows, dtype=bool)
     limits = (bound.epoch, bound.file, bound.offset, bound.row)
-    for name, limit in reversed(list(zip(_PLACE, limits, strict=True))):
-        place = pc.fill_null(rows[name], 0).to_numpy()
+    for place, limit in reversed(list(zip(raw.places(rows), limits, strict=True))):
         found = (place < limit) | ((place == limit) & found)
     return found
 
@@ -107,4 +108,4 @@ def not_after(rows: pa.Table, bound: Position) -> Array:
 def _merged(snapshot: Snapshot) -> int:
     """The raw commit that a snapshot has merged; -1 for one that was put in another's place."""
     summary = snapshot.summary.additional_properties if snapshot.summary else {}
-    return -1 if summary.get(KIND) == REPLACED else int(summary.get(SEQUENCE, -1))
+    return -1 if kind_of(snapshot) == REPLACED else int(summary.get(SEQUENCE, -1))

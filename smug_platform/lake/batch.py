@@ -24,7 +24,6 @@ MEMORY = "smug.memory"
 _MEMORY = 2 << 30  # where it does not say
 _TIMES = 8  # what a merge takes at most, of the bytes of its deltas in memory
 _NOTHING = raw.ARROW.empty_table()
-_CONTROL = pa.array(["ddl", "t"])
 
 
 @dataclass
@@ -73,7 +72,7 @@ class Batch:
         """Note what the deltas say beside their rows; keep these when they come in one part."""
         held = []
         for piece in pieces:
-            is_control = pc.is_in(piece["op"], value_set=_CONTROL)
+            is_control = raw.is_control(piece)
             self.control += piece.filter(is_control).to_pylist()
             self.size += piece.num_rows
             latest = pc.max(piece["committed_at"]).as_py()
@@ -113,14 +112,15 @@ def next_batch(
 def _fitting(deltas: Table, files: list[raw.DeltaFile], most: int, memory: int) -> list[int]:
     """Bytes of each of the first files, of as many whole commits as fit; of one at least."""
     sizes: list[int] = []
+    rows = size = 0
     for number, file in enumerate(files):
         more = raw.memory_of(deltas, file)
-        rows = sum(one.rows for one in files[:number])
         # Half, for what has landed after it is in memory too.
-        is_full = rows >= most or sum(sizes) + more > memory // 2 // _TIMES
+        is_full = rows >= most or size + more > memory // 2 // _TIMES
         if is_full and number and files[number - 1].sequence != file.sequence:
             break
         sizes.append(more)
+        rows, size = rows + file.rows, size + more
     return sizes
 
 
@@ -128,7 +128,7 @@ def _of_part(piece: pa.Table, part: int, parts: int) -> pa.Table:
     """The rows of a piece whose key falls to the part. The key's names may change, so they are no
     part of what is hashed.
     """
-    rows = piece.filter(pc.invert(pc.is_in(piece["op"], value_set=_CONTROL)))
+    rows = piece.filter(pc.invert(raw.is_control(piece)))
     with in_memory() as connection:
         connection.register("rows", rows.select(["key"]))
         hashed = f"hash(json_extract_string(key, '$.*')) % {parts} = {part} as chosen"

@@ -16,7 +16,7 @@ from pyiceberg.table.snapshots import Snapshot
 from smug_platform import iceberg
 from smug_platform.iceberg.files import LakeFiles, project
 from smug_platform.lake.columns import identifier
-from smug_platform.lake.merge import KIND, REPLACED, name_of
+from smug_platform.lake.merge import REPLACED, kind_of, name_of
 from smug_platform.lake.target import Target
 
 
@@ -70,12 +70,8 @@ def _after(table: Iceberg, current: Snapshot, since: int | None) -> list[Snapsho
     while at is not None and at.snapshot_id != since:
         line.append(at)
         at = table.snapshot_by_id(at.parent_snapshot_id) if at.parent_snapshot_id else None
-    is_broken = at is None or any(_kind(one) == REPLACED for one in line)
+    is_broken = at is None or any(kind_of(one) == REPLACED for one in line)
     return None if is_broken else line[::-1]
-
-
-def _kind(snapshot: Snapshot) -> str | None:
-    return snapshot.summary.additional_properties.get(KIND) if snapshot.summary else None
 
 
 def _renamed(table: Iceberg, since: int | None) -> bool:
@@ -97,7 +93,7 @@ def _changed(table: Iceberg, target: Target, later: list[Snapshot]) -> pa.Table:
     schema = table.schema().as_arrow()
     parts = []
     for number, snapshot in enumerate(later):
-        if _kind(snapshot) != "merge":
+        if kind_of(snapshot) != "merge":
             continue
         for manifest in snapshot.manifests(table.io):
             if manifest.added_snapshot_id != snapshot.snapshot_id:

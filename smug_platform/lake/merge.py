@@ -6,7 +6,7 @@ and it is planned anew. The work looks up the changed keys in the index and writ
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ import orjson
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as Iceberg
+from pyiceberg.table.snapshots import Snapshot
 
 from smug_platform import iceberg
 from smug_platform.capture.position import Position
@@ -74,6 +75,12 @@ def name_of(target: Target) -> str:
     return f"lake.{target.name}"
 
 
+def kind_of(snapshot: Snapshot | None) -> str | None:
+    """What kind of commit a snapshot of a lake table is: `merge`, `compact` or `replaced`."""
+    summary = snapshot.summary if snapshot else None
+    return summary.additional_properties.get(KIND) if summary else None
+
+
 def merged_sequence(table: Iceberg | None) -> int:
     """The sequence number of the last raw commit that is merged; 0 for none."""
     return int(table.properties.get(SEQUENCE, "0")) if table is not None else 0
@@ -112,9 +119,15 @@ def merge(catalog: Catalog, target: Target, *, max_deltas: int = 500_000) -> Mer
     Raises LakeError when a schema change can't be followed; the table then stays as it is, and
     the others go on.
     """
+
+    def landed(table: Iceberg | None) -> Batch | None:
+        deltas = raw.open_deltas(catalog)
+        after = _examined(deltas, table)
+        return next_batch(deltas, target, after, most=max_deltas, memory=allowed(catalog))
+
     started = time.perf_counter()
     total = Merged(target.name)
-    while (step := _attempt(catalog, target, max_deltas)) is not None:
+    while (step := _attempt(catalog, target, landed)) is not None:
         total = replace(
             step,
             commits=total.commits + step.commits,
@@ -135,13 +148,23 @@ def merge(catalog: Catalog, target: Target, *, max_deltas: int = 500_000) -> Mer
     return replace(total, seconds=time.perf_counter() - started)
 
 
-def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None:
+def merge_given(catalog: Catalog, target: Target, batch: Batch) -> Merged | None:
+    """Merge a batch that does not come from `raw.deltas`; None when there is nothing to do yet.
+
+    The table then says that it is merged up to the batch's sequence. Raises LakeError.
+    """
+    return _attempt(catalog, target, lambda _: batch)
+
+
+def _attempt(
+    catalog: Catalog, target: Target, batch_for: Callable[[Iceberg | None], Batch | None]
+) -> Merged | None:
+    """Merge one batch, planned anew when another writer is first. batch_for: what to merge into
+    the table as it stands; None for nothing.
+    """
     for _ in range(_ATTEMPTS):
         table = iceberg.load(catalog, name_of(target))
-        deltas = raw.open_deltas(catalog)
-        after = _examined(deltas, table)
-        batch = next_batch(deltas, target, after, most=max_deltas, memory=allowed(catalog))
-        if batch is None:
+        if (batch := batch_for(table)) is None:
             return None
         try:
             return _merge_batch(catalog, target, table, batch)
@@ -155,27 +178,6 @@ def _attempt(catalog: Catalog, target: Target, max_deltas: int) -> Merged | None
                 f"{name_of(target)} can't be merged ({' '.join(str(error).split())})",
                 remedy="this is a bug: report it with this line; nothing is lost meanwhile",
             ) from error
-    raise LakeError(
-        f"another writer keeps changing {name_of(target)}",
-        remedy="let only one merge at a time",
-        passes=True,
-    )
-
-
-def merge_given(catalog: Catalog, target: Target, batch: Batch) -> Merged | None:
-    """Merge a batch that does not come from `raw.deltas`; None when there is nothing to do yet.
-
-    The table then says that it is merged up to the batch's sequence. Raises LakeError.
-    """
-    for _ in range(_ATTEMPTS):
-        table = iceberg.load(catalog, name_of(target))
-        try:
-            return _merge_batch(catalog, target, table, batch)
-        except CommitFailedException:
-            continue
-        except StaleIndex:
-            assert table is not None
-            index_of(catalog, target, table, table.schema()).clear()
     raise LakeError(
         f"another writer keeps changing {name_of(target)}",
         remedy="let only one merge at a time",

@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -132,16 +132,19 @@ def show(
     tables = iceberg.load_all(catalog, names)
     if as_of is not None:
         tables = {name: table for name, table in tables.items() if name.startswith("lake.")}
-        asked = [name for name in tables if sql and name.rpartition(".")[2] in sql.lower()]
-        moments = _as_of(catalog, {name: tables[name] for name in asked or tables}, as_of)
+        moments = _as_of(catalog, {name: tables[name] for name in _named(tables, sql)}, as_of)
     else:
         moments = _moments(tables, at)
-    named = [name for name in moments if sql and name.rpartition(".")[2] in sql.lower()]
-    wanted = {name: tables[name] for name in named or moments}
+    wanted = {name: tables[name] for name in _named(moments, sql)}
     views = {name: _view(table, moments[name]) for name, table in wanted.items()}
     _install(connection, views, identifier(database) + "." if database else "")
     absent = tuple(name for name in names if name not in moments)
     return Lake(connection, {name: views[name] for name in wanted}, absent)
+
+
+def _named(names: Collection[str], sql: str | None) -> Collection[str]:
+    """Those of the tables that a statement may name; all where it names none."""
+    return [name for name in names if sql and name.rpartition(".")[2] in sql.lower()] or names
 
 
 def _view(table: Table, snapshot: Snapshot | None) -> View:

@@ -16,7 +16,7 @@ from smug_platform import iceberg
 from smug_platform.capture.position import Position, file_number
 from smug_platform.capture.state import State, load_state
 from smug_platform.errors import SmugError
-from smug_platform.lake.merge import KIND, merged_sequence, name_of
+from smug_platform.lake.merge import kind_of, merged_sequence, name_of
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
 from smug_platform.raw.land import stream_positions
@@ -146,17 +146,12 @@ def last_merges(catalog: Catalog, targets: Iterable[Target]) -> dict[str, int]:
     for target in targets:
         table = iceberg.load(catalog, name_of(target))
         snapshot = table.current_snapshot() if table else None
-        while table and snapshot and not _is_merge(snapshot.summary):
+        while table and snapshot and kind_of(snapshot) != "merge":
             parent = snapshot.parent_snapshot_id
             snapshot = table.snapshot_by_id(parent) if parent else None
         if snapshot is not None:
             found[target.name] = snapshot.sequence_number or 0
     return found
-
-
-def _is_merge(summary: object) -> bool:
-    properties = getattr(summary, "additional_properties", {})
-    return bool(properties.get(KIND) == "merge")
 
 
 def _place(state: State) -> tuple[int, int]:

@@ -38,14 +38,14 @@ def compaction(targets: Sequence[Target]) -> dg.AssetsDefinition:
         problems = Problems()
         steps = rows = files = 0
         for target, step in rounds(lakehouse.catalog, targets):
-            with problems.of(target.name):
-                if isinstance(step, LakeError):
-                    raise step
-                steps, rows = steps + 1, rows + step.rows
-                context.log.info(
-                    f"lake.{target.name}: {step.data_files} data files and {step.delete_files}"
-                    f" delete files became one each, {step.rows} rows, in {step.seconds:.1f} s"
-                )
+            if isinstance(step, LakeError):
+                problems.add(target.name, step)
+                continue
+            steps, rows = steps + 1, rows + step.rows
+            context.log.info(
+                f"lake.{target.name}: {step.data_files} data files and {step.delete_files}"
+                f" delete files became one each, {step.rows} rows, in {step.seconds:.1f} s"
+            )
         names = [DELTAS_NAME, *(name_of(target) for target in targets)]
         for name, table in iceberg.load_all(lakehouse.catalog, names).items():
             if removed := iceberg.remove_orphans(table):

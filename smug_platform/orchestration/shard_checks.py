@@ -11,14 +11,13 @@ from datetime import UTC, datetime
 
 import dagster as dg
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyiceberg.table import Table as Iceberg
 
 from smug_platform.capture.assets import shard_key
 from smug_platform.capture.state import State, load_state
 from smug_platform.capture.status import Status, load_status
 from smug_platform.errors import SmugError
-from smug_platform.raw.deltas import delta_files, open_deltas
+from smug_platform.raw.deltas import delta_files, open_deltas, read_columns
 from smug_platform.raw.land import source_positions, stream_positions
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
@@ -135,8 +134,7 @@ def lately_landed(shard: str, deltas: Iceberg, now: datetime) -> dg.AssetCheckRe
 def _newest(shard: str, deltas: Iceberg) -> datetime | None:
     """When the source committed the newest change of a shard among the files landed last."""
     for file in list(delta_files(deltas))[: -_FILES - 1 : -1]:
-        with deltas.io.new_input(file.path).open() as stream:
-            rows = pq.ParquetFile(stream).read(columns=["shard", "committed_at"])
+        rows = read_columns(deltas, file, ["shard", "committed_at"])
         mine = rows.filter(pc.equal(rows["shard"], shard))
         if mine.num_rows:
             newest: datetime = pc.max(mine["committed_at"]).as_py()

@@ -5,10 +5,11 @@ typed, its payload is the JSON that Debezium made, untouched. The same delta may
 the stream delivers at least once, and what is merged from here is gated by position.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
 from pyiceberg.io.pyarrow import schema_to_pyarrow
@@ -22,6 +23,7 @@ from smug_platform import iceberg
 from smug_platform.iceberg import Table
 from smug_platform.iceberg.cache import Cache
 from smug_platform.iceberg.manifests import entries, manifests
+from smug_platform.raw.views import Array
 
 NAME = "raw.deltas"
 SCHEMA = Schema(
@@ -56,6 +58,9 @@ PROPERTIES = {
     "write.parquet.compression-codec": "zstd",
     "write.metadata.metrics.default": "none",
 }
+PLACE = ("epoch", "binlog_file", "binlog_offset", "row_number")
+"""The columns of a delta's source position."""
+_CONTROL = pa.array(["ddl", "t"])
 _LANDED = Cache[pa.Table](512 << 20)  # by path of the file; weight: bytes
 _PIECE = 8192  # rows
 _MANY = 50_000  # rows of a file from which several threads read it sooner than one
@@ -137,6 +142,22 @@ def pieces(deltas: IcebergTable, files: list[DeltaFile]) -> Iterator[pa.Table]:
         with deltas.io.new_input(file.path).open() as stream:
             for batch in pq.ParquetFile(stream).iter_batches(_PIECE):
                 yield _typed(pa.Table.from_batches([batch]))
+
+
+def read_columns(deltas: IcebergTable, file: DeltaFile, columns: Sequence[str]) -> pa.Table:
+    """Those columns of the deltas in a file."""
+    with deltas.io.new_input(file.path).open() as stream:
+        return pq.ParquetFile(stream).read(list(columns))
+
+
+def is_control(rows: pa.Table) -> pa.ChunkedArray:
+    """Which deltas are schema changes and truncates, and no change of a row."""
+    return pc.is_in(rows["op"], value_set=_CONTROL)
+
+
+def places(rows: pa.Table) -> list[Array]:
+    """The columns of `PLACE` as numbers; a schema change has no row of its own, and says 0."""
+    return [pc.fill_null(rows[name], 0).to_numpy() for name in PLACE]
 
 
 def read(deltas: IcebergTable, files: list[DeltaFile]) -> pa.Table:

@@ -28,8 +28,6 @@ from smug_platform.raw.envelopes import decode
 from smug_platform.raw.quarantine import Refused, quarantine
 from smug_platform.stream.reader import Batch, Reader, StreamPositions
 
-_PLACE = ("epoch", "binlog_file", "binlog_offset", "row_number")
-
 
 @dataclass(frozen=True)
 class Landed:
@@ -126,7 +124,7 @@ def _reached(arrow: pa.Table) -> dict[str, Position]:
     """The highest position of each source shard in a batch."""
     shards = arrow["shard"].combine_chunks().dictionary_encode()
     codes = shards.indices.to_numpy()
-    places = [pc.fill_null(arrow[name], 0).to_numpy() for name in _PLACE]
+    places = raw.places(arrow)
     found = {}
     for code, shard in enumerate(shards.dictionary.to_pylist()):
         rows = np.flatnonzero(codes == code)
