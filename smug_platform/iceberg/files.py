@@ -43,6 +43,13 @@ class LakeFiles:
         """Rows that are not deleted."""
         return sum(file.record_count for file in self.data) - sum(self.gone())
 
+    def row_bytes(self) -> int:
+        """Bytes that a row takes in memory, about: as the largest file says it."""
+        largest = max(self.data, key=lambda file: file.record_count, default=None)
+        if largest is None:
+            return 1
+        return memory_of(self._io, largest.file_path) // max(largest.record_count, 1) + 1
+
     def gone(self) -> list[int]:
         """How many rows of each data file are deleted, in the order of `data`."""
         total: dict[str, int] = {}
@@ -212,6 +219,14 @@ def _placed(table: pa.Table, number: int, rows: pa.Array | pa.ChunkedArray) -> p
 def _placed_schema(schema: pa.Schema) -> pa.Schema:
     schema = schema.remove_metadata()
     return schema.append(pa.field(FILE, pa.int32())).append(pa.field(ROW, pa.int64()))
+
+
+def memory_of(io: FileIO, path: str) -> int:
+    """Bytes that the rows of a Parquet file take in memory, about: what its footer says."""
+    with io.new_input(path).open() as stream:
+        footer = pq.ParquetFile(stream).metadata
+    groups = (footer.row_group(number) for number in range(footer.num_row_groups))
+    return sum(group.total_byte_size for group in groups)
 
 
 def _field_id(field: pa.Field) -> int:
