@@ -20,6 +20,7 @@ from smug_platform.iceberg.datafiles import Rows
 from smug_platform.iceberg.manifests import entries, manifests
 
 FILE, ROW = "_file", "_row"  # columns that `LakeFiles.read` adds: the file's number, the row in it
+_VALUE = 16  # bytes
 _GONE = Cache[Mapping[str, Rows]](4_000_000)  # by path of a delete file; weight: rows, of 8 bytes
 _COUNTS = Cache[Mapping[str, int]](1_000_000)  # by path of a delete file; weight: 100 bytes each
 
@@ -44,11 +45,14 @@ class LakeFiles:
         return sum(file.record_count for file in self.data) - sum(self.gone())
 
     def row_bytes(self) -> int:
-        """Bytes that a row takes in memory, about: as the largest file says it."""
+        """Bytes that a row takes in memory, about: as the largest file says it, and more for each
+        value, as values that come again and again take less of a file.
+        """
+        more = _VALUE * len(self._schema.fields)
         largest = max(self.data, key=lambda file: file.record_count, default=None)
         if largest is None:
-            return 1
-        return memory_of(self._io, largest.file_path) // max(largest.record_count, 1) + 1
+            return more
+        return more + memory_of(self._io, largest.file_path) // max(largest.record_count, 1)
 
     def gone(self) -> list[int]:
         """How many rows of each data file are deleted, in the order of `data`."""

@@ -16,13 +16,13 @@ from pyiceberg.catalog import Catalog
 
 from smug_platform.duck import in_memory
 from smug_platform.iceberg import Table
-from smug_platform.lake.stored import TIMES
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
 
 MEMORY = "smug.memory"
 """The catalog's property that says how many bytes a merge may take."""
 _MEMORY = 2 << 30  # where it does not say
+_TIMES = 8  # what a merge takes at most, of the bytes of its deltas in memory
 _NOTHING = raw.ARROW.empty_table()
 
 
@@ -103,7 +103,7 @@ def next_batch(
         sizes = _fitting(deltas, left, most, memory)
         chosen = [*(batch.files if batch else []), *left[: len(sizes)]]
         left, size = left[len(sizes) :], size + sum(sizes)
-        parts = -(-size * TIMES // memory) if target.table.key else 1
+        parts = -(-size * _TIMES // memory) if target.table.key else 1
         batch = Batch(deltas, chosen, chosen[-1].sequence, parts)
         batch.look([raw.read(deltas, chosen)] if parts == 1 else raw.pieces(deltas, chosen))
     return batch
@@ -116,7 +116,7 @@ def _fitting(deltas: Table, files: list[raw.DeltaFile], most: int, memory: int) 
     for number, file in enumerate(files):
         more = raw.memory_of(deltas, file)
         # Half, for what has landed after it is in memory too.
-        is_full = rows >= most or size + more > memory // 2 // TIMES
+        is_full = rows >= most or size + more > memory // 2 // _TIMES
         if is_full and number and files[number - 1].sequence != file.sequence:
             break
         sizes.append(more)

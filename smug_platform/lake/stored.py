@@ -9,8 +9,7 @@ from smug_platform.iceberg import LakeFiles
 from smug_platform.lake.index import Index
 from smug_platform.lake.target import Target
 
-TIMES = 8
-"""What a merge takes at most, of the bytes of its deltas, or of the table's rows, in memory."""
+_TIMES = 16  # what deciding rows takes at most, of their bytes in memory
 
 
 def fit(files: LakeFiles, memory: int) -> bool:
@@ -47,7 +46,7 @@ def in_pieces(files: LakeFiles, target: Target, index: Index, memory: int) -> It
 
 
 def _at_once(files: LakeFiles, memory: int) -> int:
-    return max(memory // TIMES // files.row_bytes(), 1)
+    return max(memory // _TIMES // files.row_bytes(), 1)
 
 
 def _names(target: Target) -> list[str]:

@@ -56,7 +56,7 @@ def little(catalog: Catalog, parts: int) -> None:
     """Let memory be so little that all that has landed take so many parts."""
     files = list(raw.delta_files(raw.open_deltas(catalog)))
     size = sum(raw.memory_of(raw.open_deltas(catalog), file) for file in files)
-    catalog.properties[MEMORY] = str(size * batches.TIMES // parts + 1)
+    catalog.properties[MEMORY] = str(size * batches._TIMES // parts + 1)
 
 
 def test_the_rows_of_a_large_batch_come_in_parts_of_about_one_size(
