@@ -170,7 +170,7 @@ CALLS: dict[str, Rule] = {
     "date_trunc": _with_part("date_trunc"),
     "decode": _decode,
     "extract": _extract,
-    "format_type": _named("rs.format_type"),
+    "format_type": _named("rs_format_type"),
     "json_serialize": _named("rs_json_serialize"),  # a key word in PostgreSQL 17
     "listagg": _listagg,
     "median": _median,

@@ -18,7 +18,7 @@ create function rs.type_name(kind oid, modifier int) returns text stable languag
     end
 $$;
 -- The same, with a length for a text whose own is unknown: Redshift would have found one.
-create function rs.format_type(kind oid, modifier int) returns text stable language sql as $$
+create function pg_catalog.rs_format_type(kind oid, modifier int) returns text stable language sql as $$
     select case rs.type_name(kind, modifier)
         when 'character varying(65535)' then case modifier when 65539 then
             'character varying(65535)' else 'character varying(256)' end
@@ -81,7 +81,7 @@ from pg_catalog.pg_attribute as a
 join pg_catalog.pg_class as c on c.oid = a.attrelid
 join pg_namespace as n on n.oid = c.relnamespace
 left join pg_attrdef as d on d.adrelid = c.oid and d.adnum = a.attnum
-cross join lateral rs.format_type(a.atttypid, a.atttypmod) as k (name)
+cross join lateral rs_format_type(a.atttypid, a.atttypmod) as k (name)
 where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'v', 'm', 'f', 'p')
     and n.nspname not in ('rs', 'rs_late')
     and (pg_has_role(c.relowner, 'USAGE') or has_table_privilege(c.oid, 'SELECT'));
