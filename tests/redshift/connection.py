@@ -24,6 +24,7 @@ class Redshift:
     emulated: bool
     role: str
     ssl: bool = False
+    cluster: str | None = None
 
     @classmethod
     def at(cls, dsn: str) -> Redshift:
@@ -32,7 +33,7 @@ class Redshift:
         'x@y'
         """
         parts = urlsplit(dsn)
-        role = parse_qs(parts.query).get("role", ["default"])[0]
+        options = parse_qs(parts.query)
         return cls(
             host=parts.hostname or "",
             port=parts.port or 5439,
@@ -40,8 +41,8 @@ class Redshift:
             password=unquote(parts.password or ""),
             database=parts.path.strip("/") or "dev",
             emulated=False,
-            role=role,
-            ssl=True,
+            role=options.get("role", ["default"])[0],
+            ssl=options.get("sslmode") != ["disable"],
         )
 
     def connect(self, *, autocommit: bool = True, **other: Any) -> redshift_connector.Connection:

@@ -8,8 +8,9 @@ from sqlglot import exp, transforms
 
 from tests.redshift.allowed import LEADER_ONLY
 from tests.redshift.errors import Refused, not_emulated
-from tests.redshift.lexer import Cursor, Tokens, read, text
+from tests.redshift.lexer import NOTHING, Cursor, Tokens, read, text
 
+_LEADER_WORDS = {"current_time", "current_timestamp", "localtime", "localtimestamp"}
 _SYSTEM = ("pg_", "svv_", "stv_", "stl_", "sys_", "svl_", "information_schema")
 
 
@@ -70,11 +71,13 @@ def _has_qualify(level: Tokens) -> bool:
 
 def refuse_leader_functions(tokens: Tokens) -> None:
     """Functions of the leader node work beside its catalog alone, not beside a user's table."""
-    called = {name for level in _levels(tokens) for name in _calls(level)} & LEADER_ONLY
+    called = {name for level in _levels(tokens) for name in _calls(level)} & (
+        LEADER_ONLY | _LEADER_WORDS
+    )
     if called and any(_reads_user_table(level) for level in _levels(tokens)):
         raise Refused(
             "Specified types or functions (one per INFO message) not supported on Redshift tables:"
-            f" {', '.join(sorted(called))}() runs on the leader node alone [refused]"
+            f" {', '.join(sorted(called))} runs on the leader node alone [refused]"
         )
 
 
@@ -86,8 +89,8 @@ def _levels(tokens: Tokens) -> Iterator[Tokens]:
 
 
 def _calls(level: Tokens) -> Iterator[str]:
-    for token, after in pairwise(level):
-        if after.is_group:
+    for token, after in pairwise((*level, NOTHING)):
+        if after.is_group or token.name in _LEADER_WORDS:
             yield token.name
 
 
