@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,7 +29,7 @@ from smug_platform.realtime.keep import clean, first_minute, forget
 from smug_platform.realtime.metrics import METRICS, metrics_of
 from smug_platform.realtime.sift import Key, Lane, Rows, sift
 from smug_platform.realtime.store import Progress, Store
-from smug_platform.realtime.tally import tally
+from smug_platform.realtime.tally import Tally, tally
 from smug_platform.realtime.watermark import advance, hear, together
 from smug_platform.stream.reader import Batch, Reader, Record
 from smug_platform.tables.table import Source
@@ -174,10 +173,13 @@ class Consumer:
             self._reset(connection, known, rows, part)
             here = np.arange(len(rows.lane))
             here = (here >= part.start) & (here < part.stop) & is_row
-            for table in _COUNTED:
-                mine = rows.take(np.flatnonzero(here & (tables == table)))
-                if len(mine.lane):
-                    self._count_table(connection, known, table, mine)
+            found = [
+                self._count_table(connection, known, table, rows, np.flatnonzero(here & mine))
+                for table in _COUNTED
+                if (mine := tables == table).any()
+            ]
+            if found:
+                stored.add(connection, _tally(pa.concat_tables(found), rows, known.progress))
 
     def _reset(self, connection: sqlite3.Connection, known: _Known, rows: Rows, part: Part) -> None:
         for reset in part.resets:
@@ -188,25 +190,24 @@ class Consumer:
                 stored.save_held(connection, reset.table, key, {})
 
     def _count_table(
-        self, connection: sqlite3.Connection, known: _Known, table: str, rows: Rows
-    ) -> None:
-        held = known.held.setdefault(table, {})
-        with in_memory() as duck:
-            found = self._effects(duck, known, table, rows)
-            watermark = known.progress.watermark
-            sums = tally(
-                duck, found.effects, rows, horizon=first_minute(watermark), watermark=watermark
-            )
-        stored.add(connection, sums)
+        self,
+        connection: sqlite3.Connection,
+        known: _Known,
+        table: str,
+        rows: Rows,
+        chosen: Array,
+    ) -> pa.Table:
+        """The effects of the chosen rows, which are those of one table."""
+        held, mine = known.held.setdefault(table, {}), rows.take(chosen)
+        found = self._effects(known, table, mine) if len(chosen) else Found()
         known.refused += found.refused
         known.identical += found.identical
         for lane, entries in found.held.items():
             held[rows.lanes[lane]] = entries
             stored.save_held(connection, table, rows.lanes[lane], entries)
+        return found.effects.set_column(0, "_i", [chosen[found.effects["_i"].to_numpy()]])
 
-    def _effects(
-        self, duck: duckdb.DuckDBPyConnection, known: _Known, table: str, rows: Rows
-    ) -> Found:
+    def _effects(self, known: _Known, table: str, rows: Rows) -> Found:
         target, state = Target(self._tables[table]), known.states.get(table, State())
         numbers = {key: number for number, key in enumerate(rows.lanes)}
         held = {
@@ -220,7 +221,8 @@ class Consumer:
                     f"changes of {table} came without its schema",
                     remedy="take a new snapshot of the table",
                 )
-            return effects(duck, target, state, metrics_of(table), rows, held)
+            with in_memory() as duck:
+                return effects(duck, target, state, metrics_of(table), rows, held)
         except LakeError as error:
             return Found(refused=[Refused("realtime", table, None, "", str(error), b"")])
 
@@ -233,6 +235,11 @@ class Consumer:
             clean(connection, watermark=progress.watermark, now=progress.updated_at)
             self._cleaned = progress.updated_at
         stored.save_progress(connection, progress)
+
+
+def _tally(effects: pa.Table, rows: Rows, progress: Progress) -> Tally:
+    watermark = progress.watermark
+    return tally(effects, rows, horizon=first_minute(watermark), watermark=watermark)
 
 
 def _rows(

@@ -41,6 +41,7 @@ SCHEMA = pa.schema(
         "value": pa.int64(),
     }
 )
+_AFTER = "select _i, _op, if(_op = 'd', -1, 1) as sign, {named} from changed"
 _BEFORE = f"""
 select _i, 'u' as _op, -1 as sign, {{values}} from (
   select _i, shard as _shard, {POSITION} as _position, try(from_json(before, {{shape}})) as _r
@@ -94,13 +95,10 @@ def effects(
     _register_updates(connection, rows.changes)
     named = ", ".join(map(identifier, needed))
     before = _before([column for column in columns if column.name in needed])
-    connection.execute(
-        "create or replace temp table images as"
-        f" select _i, _op, if(_op = 'd', -1, 1) as sign, {named} from changed"
-        f" union all by name {before}"
-    )
-    whole = connection.sql(" union all ".join(map(_query, counted))).to_arrow_table()
-    found.effects = whole.cast(SCHEMA)
+    all_images = f"{_AFTER.format(named=named)} union all by name {before}"
+    sums = " union all ".join(map(_query, counted))
+    query = f"with images as materialized ({all_images}) {sums}"
+    found.effects = connection.sql(query).to_arrow_table().cast(SCHEMA)
     if refused or any(held.values()):
         _hold(found, rows, events["_i"].to_numpy(), held)
     return found
