@@ -134,7 +134,7 @@ class Consumer:
         if not batch.records:
             progress.watermark = self._watermark(known, batch)
             return Step()
-        came, records, refused = _rows(batch.records, progress.next_record)
+        came, records, refused = rows_of(batch.records, first=progress.next_record)
         known.refused += refused
         chosen, reached = sift(came, known.lanes)
         known.lanes |= reached
@@ -242,8 +242,8 @@ def _tally(effects: pa.Table, rows: Rows, progress: Progress) -> Tally:
     return tally(effects, rows, horizon=first_minute(watermark), watermark=watermark)
 
 
-def _rows(
-    records: Sequence[Record], first: int
+def rows_of(
+    records: Sequence[Record], *, first: int = 1
 ) -> tuple[Rows, list[tuple[int, str, str]], list[Refused]]:
     """The changes in records, the records of the stream that they came in, and what is no change.
 

@@ -19,6 +19,7 @@ from smug_platform.realtime.effects import Held
 from smug_platform.realtime.sift import Key, Lane
 from smug_platform.realtime.tables import SCHEMA, VERSION
 from smug_platform.realtime.tally import Tally
+from smug_platform.settings import Settings
 from smug_platform.stream.reader import StreamPositions
 
 _WAIT_SECONDS = 10.0
@@ -58,6 +59,11 @@ class Progress:
     updated_at: float = 0.0
 
 
+def store_path(settings: Settings) -> Path:
+    """Where the live numbers of an environment are."""
+    return settings.home / "realtime" / "live.db"
+
+
 class Store:
     """The file; made when it is not there. One process writes, any number reads.
 
@@ -74,18 +80,22 @@ class Store:
         self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
         self._connection.execute("pragma journal_mode = wal")
         self._connection.execute("pragma synchronous = normal")
-        with self.writing() as connection:
-            (version,) = connection.execute("pragma user_version").fetchone()
-            if version == 0:
-                for statement in filter(str.strip, SCHEMA.split(";")):
-                    connection.execute(statement)
-                connection.execute(f"pragma user_version = {VERSION}")
+        if (version := self._version()) == 0:
+            with self.writing() as connection:
+                if (version := self._version()) == 0:  # nobody else has made them meanwhile
+                    for statement in filter(str.strip, SCHEMA.split(";")):
+                        connection.execute(statement)
+                    connection.execute(f"pragma user_version = {VERSION}")
         if version not in {0, VERSION}:
             self.close()
             raise StreamError(
                 f"{path} is of version {version} of the live numbers",
                 remedy="remove it, and capture the shards anew",
             )
+
+    def _version(self) -> int:
+        (version,) = self._connection.execute("pragma user_version").fetchone()
+        return int(version)
 
     def close(self) -> None:
         """Let go of the file."""
