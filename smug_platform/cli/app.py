@@ -14,6 +14,7 @@ import typer
 
 from smug_platform.cli.archive import archive
 from smug_platform.cli.erase import erase
+from smug_platform.cli.realtime import live, realtime
 from smug_platform.cli.replay import replay
 from smug_platform.errors import SmugError
 from smug_platform.settings import load_settings
@@ -47,6 +48,8 @@ app = typer.Typer(
 app.add_typer(archive, name="archive")
 app.add_typer(erase, name="erase")
 app.command()(replay)
+app.command()(realtime)
+app.command()(live)
 _Tables = Annotated[
     Optional[list[str]],  # noqa: UP045  typer reads this
     typer.Argument(help="Tables to compare; all when none is given.", show_default=False),
@@ -191,6 +194,12 @@ def query(
         Optional[str],  # noqa: UP045
         typer.Option(help="Read lake tables at source positions: shard_0=1/3:12345#0,shard_1=..."),
     ] = None,
+    of_stream: Annotated[
+        bool, typer.Option("--live", help="Ask the stream: its changes of the last minutes.")
+    ] = False,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, help="With --live: how far back.", show_default=True)
+    ] = 5,
     form: Annotated[_Form, typer.Option("--format", help="How to print the answer.")] = _Form.table,
     output: Annotated[
         Optional[Path],  # noqa: UP045
@@ -203,16 +212,23 @@ def query(
 ) -> None:
     """Ask the lake in SQL: raw.deltas, lake.photos and so on are its tables.
 
-    Rows of lake tables that are marked _is_deleted are among the answers.
+    Rows of lake tables that are marked _is_deleted are among the answers. With --live it is the
+    stream that is asked: stream.photos has a row a change of the last minutes.
 
     Examples:
       smug query "select count(*) from lake.photos where not _is_deleted"
 
       smug query "from lake.orders" --at 2026-01-31T12:00 --output orders.parquet
+
+      smug query --live "select _op, count(*) from stream.photos group by all"
     """
     from smug_platform.cli.query import run
 
-    run(load_settings(), sql, at=at, as_of=as_of, form=form.value, output=output, limit=limit)
+    last = minutes if of_stream else None
+    run(
+        load_settings(), sql, at=at, as_of=as_of, live=last, form=form.value, output=output,
+        limit=limit,
+    )  # fmt: skip
 
 
 @app.command()

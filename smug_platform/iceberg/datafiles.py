@@ -45,9 +45,10 @@ _PARQUET = {
     "store_schema": False,  # Arrow's own types are not the table's
 }
 _PATH_ID, _POS_ID = 2147483546, 2147483545  # reserved field ids of position-delete files
+_NAMES = pa.dictionary(pa.int32(), pa.string())
 _DELETES = pa.schema(
     [
-        pa.field("file_path", pa.string(), False, {"PARQUET:field_id": str(_PATH_ID)}),
+        pa.field("file_path", _NAMES, False, {"PARQUET:field_id": str(_PATH_ID)}),
         pa.field("pos", pa.int64(), False, {"PARQUET:field_id": str(_POS_ID)}),
     ]
 )
@@ -123,7 +124,7 @@ class FileWriter:
         paths = sorted(gone)
         rows = [np.sort(gone[path]) for path in paths]
         numbers = np.repeat(np.arange(len(paths), dtype=np.int32), [len(part) for part in rows])
-        names = pa.array(paths, pa.string()).take(pa.array(numbers))
+        names = pa.DictionaryArray.from_arrays(numbers, pa.array(paths, pa.string()))
         table = pa.table([names, np.concatenate(rows)], schema=_DELETES)
         location = self.provider.new_data_location(f"{uuid4()}-deletes.parquet")
         size, _ = self._parquet(location, table)
@@ -226,7 +227,8 @@ def _repeating(table: pa.Table) -> list[str]:
     return [
         name
         for name in table.column_names
-        if 2 * pc.count_distinct(first[name]).as_py() <= first.num_rows
+        if pa.types.is_dictionary(first[name].type)
+        or 2 * pc.count_distinct(first[name]).as_py() <= first.num_rows
     ]
 
 

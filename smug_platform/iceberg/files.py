@@ -20,6 +20,7 @@ from smug_platform.iceberg.datafiles import Rows
 from smug_platform.iceberg.manifests import entries, manifests
 
 FILE, ROW = "_file", "_row"  # columns that `LakeFiles.read` adds: the file's number, the row in it
+_VALUE = 16  # bytes
 _GONE = Cache[Mapping[str, Rows]](4_000_000)  # by path of a delete file; weight: rows, of 8 bytes
 _COUNTS = Cache[Mapping[str, int]](1_000_000)  # by path of a delete file; weight: 100 bytes each
 
@@ -42,6 +43,16 @@ class LakeFiles:
     def rows(self) -> int:
         """Rows that are not deleted."""
         return sum(file.record_count for file in self.data) - sum(self.gone())
+
+    def row_bytes(self) -> int:
+        """Bytes that a row takes in memory, about: as the largest file says it, and more for each
+        value, as values that come again and again take less of a file.
+        """
+        more = _VALUE * len(self._schema.fields)
+        largest = max(self.data, key=lambda file: file.record_count, default=None)
+        if largest is None:
+            return more
+        return more + memory_of(self._io, largest.file_path) // max(largest.record_count, 1)
 
     def gone(self) -> list[int]:
         """How many rows of each data file are deleted, in the order of `data`."""
@@ -212,6 +223,14 @@ def _placed(table: pa.Table, number: int, rows: pa.Array | pa.ChunkedArray) -> p
 def _placed_schema(schema: pa.Schema) -> pa.Schema:
     schema = schema.remove_metadata()
     return schema.append(pa.field(FILE, pa.int32())).append(pa.field(ROW, pa.int64()))
+
+
+def memory_of(io: FileIO, path: str) -> int:
+    """Bytes that the rows of a Parquet file take in memory, about: what its footer says."""
+    with io.new_input(path).open() as stream:
+        footer = pq.ParquetFile(stream).metadata
+    groups = (footer.row_group(number) for number in range(footer.num_row_groups))
+    return sum(group.total_byte_size for group in groups)
 
 
 def _field_id(field: pa.Field) -> int:

@@ -4,7 +4,7 @@ What a schema change or a TRUNCATE does to rows that have no events of their own
 events or carried rows here; which event wins is decided in `net`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -22,25 +22,35 @@ from smug_platform.lake.keys import content_groups
 from smug_platform.lake.net import Counts
 from smug_platform.lake.runs import Array
 from smug_platform.lake.state import Fill, State
+from smug_platform.lake.stored import in_pieces, stored_rows
 from smug_platform.lake.target import ROW_ID, Target
 from smug_platform.lake.types import duckdb_type
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a table: its plan, its state before and after, and when each floor rose."""
+    """One step of a table: its plan, its state before and after, and when each floor rose.
+
+    memory: bytes that it may take.
+    """
 
     target: Target
     columns: list[Column]
     old: State
     new: State
     floor_times: Mapping[str, datetime]
+    memory: int
 
     @property
     def raised(self) -> dict[str, int]:
         """The floors that this step raises, by shard."""
         floors = {s: p for s, p in self.new.floors.items() if p > self.old.floors.get(s, 0)}
         return {} if self.target.history else floors
+
+    @property
+    def concerns_stored(self) -> bool:
+        """Whether it changes rows that have no events of their own, of a table with a key."""
+        return bool(self.target.table.key and (self.raised or self.fills))
 
     @property
     def fills(self) -> tuple[Fill, ...]:
@@ -54,25 +64,36 @@ def apply(
     index: Index,
     step: Step,
     events: pa.Table,
-) -> tuple[pa.Table, Counts, State]:
+) -> Iterator[tuple[pa.Table, Counts, State]]:
     """The rows to append, with FILE and ROW of the rows they replace; counts; the new state.
 
     events: as `decode` gives them. The table itself is read only where a schema change or a
-    TRUNCATE concerns rows that have no events of their own.
+    TRUNCATE concerns rows that have no events of their own: piece after piece where they are more
+    than memory holds, for which there must be no events.
     """
     if not step.target.table.key:
-        return _apply_keyless(connection, files, index, step, events)
-    if step.raised or step.fills:
-        stored = _stored(files, step.target)
-        rows, counts = _decide(connection, files, step, events, stored)
-        return rows, counts, step.new
+        yield _apply_keyless(connection, files, index, step, events)
+    elif step.concerns_stored:
+        for stored in in_pieces(files, step.target, index, step.memory):
+            yield *_decide(connection, files, step, events, stored), step.new
+    else:
+        yield *_apply_keyed(connection, files, index, step, events), step.new
+
+
+def _apply_keyed(
+    connection: duckdb.DuckDBPyConnection,
+    files: LakeFiles,
+    index: Index,
+    step: Step,
+    events: pa.Table,
+) -> tuple[pa.Table, Counts]:
     passed = gate(step.target, index, files, events, step.new.floors)
     rows, counts = passed.rows.select(_names(step)), passed.counts
     if passed.contested.num_rows:
         stored = files.rows_at(index.places(files, passed.entries))
         more, decided = _decide(connection, files, step, passed.contested, stored)
         rows, counts = pa.concat_tables([rows, more.cast(rows.schema)]), counts + decided
-    return rows, counts, step.new
+    return rows, counts
 
 
 def _decide(
@@ -101,7 +122,7 @@ def _apply_keyless(
     events: pa.Table,
 ) -> tuple[pa.Table, Counts, State]:
     if step.raised or _columns_changed(step):
-        stored = _stored(files, step.target)
+        stored = stored_rows(files, step.target)
     else:
         found = index.find(_contents(connection, step, events)).entries
         stored = files.rows_at(index.places(files, found))
@@ -111,11 +132,6 @@ def _apply_keyless(
     marks = dict(step.new.watermarks)
     rows, counts = net.keyless(connection, step.columns, marks)
     return rows.select(_names(step)), counts, replace(step.new, watermarks=marks)
-
-
-def _stored(files: LakeFiles, target: Target) -> pa.Table:
-    """What decides of all rows of the table: identity, meta columns and places."""
-    return files.read(list(dict.fromkeys([*target.identity, *target.meta])))
 
 
 def _begin(

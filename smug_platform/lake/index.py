@@ -128,6 +128,13 @@ class Index:
             return Found(np.searchsorted(groups, entries.group), entries)
         return Found(queries[0], parts[0])
 
+    def has_several(self, groups: Array) -> Array:
+        """Which of those groups, in any order, hold more than one row."""
+        asked, place = np.unique(groups, return_inverse=True)
+        counts = np.bincount(self.find(asked).query, minlength=len(asked))
+        several: Array = (counts > 1)[place]
+        return several
+
     def clear(self) -> None:
         """Forget all entries: the next `sync` reads them anew."""
         if self._folding is not None:

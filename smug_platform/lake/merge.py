@@ -32,6 +32,7 @@ from smug_platform.lake.index import StaleIndex, index_of
 from smug_platform.lake.planned import Planned
 from smug_platform.lake.schema import evolve_schema, new_schema
 from smug_platform.lake.state import State, evolve, truncate
+from smug_platform.lake.stored import fit
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
 from smug_platform.raw.quarantine import quarantine
@@ -236,25 +237,33 @@ def _merge_batch(
     columns = plan(target, state)
     if table is None:
         table = iceberg.create(catalog, name_of(target), new_schema(target, columns))
-    transaction = table.transaction()
-    schema = evolve_schema(transaction, target, state, columns)
+    step = Step(target, columns, old, state, batch.floor_times, allowed(catalog))
+    return _commit(catalog, table, batch, step)
+
+
+def _commit(catalog: Catalog, table: Iceberg, batch: Batch, step: Step) -> Merged:
+    """Merge a batch in one commit, or of it what has to go first."""
+    transaction, state = table.transaction(), step.new
+    schema = evolve_schema(transaction, step.target, state, step.columns)
     files = LakeFiles(table.io, schema, table.current_snapshot())
-    index = index_of(catalog, target, table, schema)
+    index = index_of(catalog, step.target, table, schema)
     index.sync(files)
-    marks = {}
+    planned, marks = Planned(transaction, index, schema), {}
+    in_parts = batch.parts > 1
     # Each part would sink and fill the rows of the whole table, so what does that goes first.
-    if batch.parts > 1 and batch.control and table.properties.get(CONTROL) != str(batch.sequence):
+    is_swept = step.concerns_stored and not fit(files, step.memory)
+    is_new = bool(batch.control) and table.properties.get(CONTROL) != str(batch.sequence)
+    if not batch.is_empty and (is_swept or (in_parts and is_new)):
         marks[CONTROL] = str(batch.sequence)
         batch = batch.without_rows(merged_sequence(table))
-    step = Step(target, columns, old, state, batch.floor_times)
-    planned = Planned(transaction, index, schema)
     for rows in batch.rows():
         with in_memory() as connection:
-            events, refused = decode(connection, target, columns, rows, state.dropped)
-            found, counts, state = apply(connection, files, index, step, events)
-        planned.quarantined += quarantine(catalog, refused)
-        planned.refused += len(refused)
-        planned.add(found, counts, is_part=batch.parts > 1)
+            events, refused = decode(connection, step.target, step.columns, rows, state.dropped)
+            planned.quarantined += quarantine(catalog, refused)
+            planned.refused += len(refused)
+            for found, counts, reached in apply(connection, files, index, step, events):
+                planned.add(found, counts, is_part=in_parts or is_swept)
+                state = reached
     summary = {
         KIND: "merge",
         SEQUENCE: str(batch.sequence),
@@ -265,6 +274,12 @@ def _merge_batch(
     snapshot_id = iceberg.commit(transaction, files, planned.change(), summary=summary)
     transaction.commit_transaction()
     planned.enter(table, files, snapshot_id)
+    return _merged(step.target, batch, planned, files, snapshot_id)
+
+
+def _merged(
+    target: Target, batch: Batch, planned: Planned, files: LakeFiles, snapshot_id: int
+) -> Merged:
     counts = planned.counts
     return Merged(
         target.name,

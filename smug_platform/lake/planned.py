@@ -17,6 +17,8 @@ from smug_platform.lake.net import Counts
 from smug_platform.lake.runs import Array
 from smug_platform.lake.schema import shaped
 
+_MOST_ENTERED = 2_000_000  # rows of parts; those of more are read by the next merge
+
 
 @dataclass
 class Planned:
@@ -53,8 +55,10 @@ class Planned:
         if not is_part:
             self._rows = rows
         elif rows.num_rows:
-            self._files += iceberg.write(self.transaction, shaped(rows, self.schema))
-            self._entries.append((self.index.keys(rows), positions(rows)))
+            (file,) = iceberg.write(self.transaction, shaped(rows, self.schema))
+            self._files.append(file)
+            if self.written <= _MOST_ENTERED:
+                self._entries.append((self.index.keys(rows), positions(rows)))
 
     def change(self) -> Change:
         """All of it."""
@@ -63,7 +67,7 @@ class Planned:
 
     def enter(self, table: Iceberg, files: LakeFiles, snapshot_id: int) -> None:
         """Enter the rows in the index, once they are committed; as `enter` has it."""
-        for file, entry in zip(self._files, self._entries, strict=True):
+        for file, entry in zip(self._files, self._entries, strict=False):
             self.index.add(file.file_path, *entry)
         if self._rows is not None:
             enter(self.index, table, files, snapshot_id, self._rows)

@@ -130,10 +130,7 @@ def memory_of(deltas: IcebergTable, file: DeltaFile) -> int:
     """Bytes that the deltas of a file take in memory, about."""
     if (held := _LANDED.get(file.path)) is not None:
         return int(held.nbytes)
-    with deltas.io.new_input(file.path).open() as stream:
-        footer = pq.ParquetFile(stream).metadata
-    groups = (footer.row_group(number) for number in range(footer.num_row_groups))
-    return sum(group.total_byte_size for group in groups)
+    return iceberg.memory_of(deltas.io, file.path)
 
 
 def pieces(deltas: IcebergTable, files: list[DeltaFile]) -> Iterator[pa.Table]:
