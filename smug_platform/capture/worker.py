@@ -97,9 +97,10 @@ def worker_name() -> str:
 
 @dataclass
 class Worker:
-    """Holds leases, and a keeper for each. meant: as many workers are to run, in the beginning.
+    """Holds leases, and a keeper for each.
 
-    keep: makes the keeper of a shard that was taken.
+    keep: makes the keeper of a shard that was taken. meant: so many workers are to run, for which
+    room is left in the beginning. grace: seconds that a stop may take. clock: of this process.
     """
 
     shards: dict[str, Shard]
@@ -108,12 +109,13 @@ class Worker:
     meant: int = 1
     name: str = field(default_factory=worker_name)
     grace: float = GRACE_SECONDS
+    clock: Callable[[], float] = time.monotonic
     keepers: dict[str, Keeper] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._watched = Watched(self.store.seconds)
         self._forget = Watched(_FORGET_LIVES * self.store.seconds)
-        self._began, self._beat = time.monotonic(), 0
+        self._began, self._beat = self.clock(), 0
 
     def run(self, stop: threading.Event) -> None:
         """Capture until `stop`, or until all that it has was given up; raises what gave it up."""
@@ -138,7 +140,7 @@ class Worker:
         self._settle()
         self._beat += 1
         self.store.sign(self.name, self._beat)
-        now, leases = time.monotonic(), self.store.leases()
+        now, leases = self.clock(), self.store.leases()
         claimed = [
             Claimed(shard, self._owner(shard, leases.get(shard), now)) for shard in self.shards
         ]
