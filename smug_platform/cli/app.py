@@ -65,14 +65,21 @@ class _Form(StrEnum):
 
 
 @app.command()
-def up() -> None:
+def up(
+    workers: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=1, max=100, help="Capture workers that share the shards.", show_default=False
+        ),
+    ] = None,
+) -> None:
     """Start the local stack in the background: MySQL shards, Kinesis endpoint, capture.
 
-    What already runs is left alone.
+    What already runs is left alone; with --workers, so many capture afterwards, more or fewer.
     """
     from smug_platform.cli.stack import up as run
 
-    run(load_settings())
+    run(load_settings(), workers=workers)
 
 
 @app.command()
@@ -100,14 +107,20 @@ def status() -> None:
 
 
 @app.command()
-def capture() -> None:
-    """Capture all shards in the foreground: binlog to stream, until ctrl-C.
+def capture(
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="Only make the table of the workers' leases.")
+    ] = False,
+) -> None:
+    """Capture shards in the foreground: binlog to stream, until ctrl-C.
 
-    It goes on where it was stopped, or killed.
+    It goes on where it was stopped, or killed. Several of them share the shards.
     """
+    from smug_platform.cli.capture import prepare as make
     from smug_platform.cli.capture import run
 
-    run(load_settings())
+    settings = load_settings()
+    make(settings) if prepare else run(settings)
 
 
 @app.command()

@@ -33,6 +33,7 @@ NOT_CALLED = _WORDS["not called"]
 TYPES = _WORDS["types"]
 CATALOG_TYPES = _WORDS["catalog types"]
 SETTINGS = _WORDS["settings"]
+SHARED_SETTINGS = _WORDS["postgres settings"]
 
 
 def is_function(name: str) -> bool:

@@ -24,6 +24,7 @@ class Redshift:
     emulated: bool
     role: str
     ssl: bool = False
+    cluster: str | None = None
 
     @classmethod
     def at(cls, dsn: str) -> Redshift:
@@ -32,7 +33,7 @@ class Redshift:
         'x@y'
         """
         parts = urlsplit(dsn)
-        role = parse_qs(parts.query).get("role", ["default"])[0]
+        options = parse_qs(parts.query)
         return cls(
             host=parts.hostname or "",
             port=parts.port or 5439,
@@ -40,8 +41,8 @@ class Redshift:
             password=unquote(parts.password or ""),
             database=parts.path.strip("/") or "dev",
             emulated=False,
-            role=role,
-            ssl=True,
+            role=options.get("role", ["default"])[0],
+            ssl=options.get("sslmode") != ["disable"],
         )
 
     def connect(self, *, autocommit: bool = True, **other: Any) -> redshift_connector.Connection:
@@ -63,12 +64,17 @@ class Redshift:
             cursor.execute(sql)
             return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
 
+    def create(self, isolation: str = "snapshot") -> Redshift:
+        """A new database."""
+        name = f"smug_test_{secrets.token_hex(6)}"
+        self.ask(f"create database {name} isolation level {isolation}")
+        return replace(self, database=name)
+
     @contextmanager
     def fresh(self, isolation: str = "snapshot") -> Iterator[Redshift]:
         """A new database, dropped at the end."""
-        name = f"smug_test_{secrets.token_hex(6)}"
-        self.ask(f"create database {name} isolation level {isolation}")
+        database = self.create(isolation)
         try:
-            yield replace(self, database=name)
+            yield database
         finally:
-            self.ask(f"drop database {name}")
+            self.ask(f"drop database {database.database}")

@@ -10,8 +10,15 @@ from tests.redshift.calls import CALLS
 from tests.redshift.errors import not_emulated, syntax_error, unsupported
 from tests.redshift.lexer import Cursor, Tokens, quote_name
 from tests.redshift.types import take_type
+from tests.redshift.windows import check_window
 
-_JSON_OPERATORS = {"->", "->>", "#>", "#>>", "@>", "<@", "?", "@"}
+_JSON_OPERATORS = {"->", "->>", "#>", "#>>", "@>", "<@", "?"}
+# Types of PostgreSQL's alone, which may stand before a literal.
+_FOREIGN_TYPES = {
+    "json", "jsonb", "uuid", "bytea", "money", "inet", "cidr", "macaddr", "xml", "tsvector",
+    "tsquery", "point", "box", "circle", "line", "path", "polygon", "bit", "regclass",
+}  # fmt: skip
+_FOREIGN_WORDS = {"current_catalog", "current_role", "tablesample", "overriding", "ordinality"}
 
 # PostgreSQL's catalog where Redshift's has other columns, or hides late-binding views.
 _CATALOG = {
@@ -68,9 +75,11 @@ class Expressions:
 
     def _group(self, cursor: Cursor) -> str:
         inside = cursor.token.inside
-        constant = inside and inside[0].name == "values"
-        if constant and cursor.behind.name in {"from", "join", ",", "using"}:
+        first = inside[0].name if inside else ""
+        if first == "values" and cursor.behind.name in {"from", "join", ",", "using"}:
             raise unsupported("a VALUES list used as a table")
+        if first in {"insert", "update", "delete", "merge"} and cursor.behind.name == "as":
+            raise unsupported(f"{first.upper()} in WITH")
         cursor.take()
         return f"({self.render(inside)})"
 
@@ -79,19 +88,18 @@ class Expressions:
         dotted, is_word = cursor.behind.name == ".", cursor.token.kind == "word"
         if not dotted and (shim := _catalog(cursor)) is not None:
             return shim
-        if is_word and cursor.ahead().is_group and (call := self._call(cursor)) is not None:
+        if cursor.ahead().is_group and (call := self._call(cursor)) is not None:
             return call
         return None if dotted or not is_word else _word(cursor)
 
     def _call(self, cursor: Cursor) -> str | None:
         """A call of a function, or None when the word is none or needs no change."""
-        name, system = cursor.name, _is_of_catalog(cursor)
+        name, system = cursor.token.identifier, _is_of_catalog(cursor)
         if not _is_call(cursor) or (cursor.behind.name == "." and not system):
             return None
-        if name in _SPECIAL:
-            raise unsupported(_SPECIAL[name])
         if not is_function(name) and not self._is_own(name):
             raise unsupported(f"function {name}()")
+        check_window(cursor)
         if (answer := self._facts(name)) is not None:
             cursor.at += 2
             return answer
@@ -104,15 +112,16 @@ class Expressions:
 
 def _word(cursor: Cursor) -> str | None:
     """A word by its rule; a reserved one may be a label after AS, and no name."""
+    if cursor.name in _FOREIGN_TYPES and cursor.ahead().kind == "string":
+        raise unsupported(f"data type {cursor.name}")
+    if cursor.name in _FOREIGN_WORDS and not cursor.ahead().is_group:
+        raise unsupported(cursor.name.upper())
     rule = _WORDS.get(cursor.name)
     if rule and (found := rule(cursor)) is not None:
         return found
     if cursor.name in NEVER_BARE and cursor.behind.name != "as":
         raise syntax_error(cursor.token.text)
     return None
-
-
-_SPECIAL = {"overlay": "OVERLAY", "row": "ROW(...)", "xmlelement": "XML"}
 
 
 def _is_of_catalog(cursor: Cursor) -> bool:
@@ -218,8 +227,29 @@ def _is(cursor: Cursor) -> None:
         raise unsupported("IS [NOT] DISTINCT FROM")
 
 
-def _tablesample(_: Cursor) -> None:
-    raise unsupported("TABLESAMPLE")
+def _for(cursor: Cursor) -> None:
+    if cursor.ahead().name in {"update", "share", "no", "key"}:
+        raise unsupported("SELECT ... FOR UPDATE")
+
+
+def _materialized(cursor: Cursor) -> None:
+    if cursor.ahead().is_group:
+        raise unsupported("WITH ... AS [NOT] MATERIALIZED")
+
+
+def _only(cursor: Cursor) -> None:
+    if cursor.behind.name in {"from", "join", "update"}:
+        raise unsupported("ONLY")
+
+
+def _set(cursor: Cursor) -> None:
+    if cursor.ahead().is_group:
+        raise unsupported("UPDATE ... SET (columns)")
+
+
+def _window(cursor: Cursor) -> None:
+    if cursor.ahead(2).name == "as" and cursor.ahead(3).is_group:
+        raise unsupported("a WINDOW clause")
 
 
 def _fetch(cursor: Cursor) -> None:
@@ -235,12 +265,16 @@ _WORDS: dict[str, Callable[[Cursor], str | None]] = {
     "ignore": _ignore,
     "intersect": _no_all,
     "is": _is,
+    "for": _for,
     "lateral": _lateral,
+    "materialized": _materialized,
     "minus": _minus,
     "on": _on,
+    "only": _only,
     "pivot": _pivot,
     "respect": _ignore,
     "sysdate": _sysdate,
-    "tablesample": _tablesample,
+    "set": _set,
     "unpivot": _pivot,
+    "window": _window,
 }

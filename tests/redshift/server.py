@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tests.redshift import wire
 from tests.redshift.backend import Failed
-from tests.redshift.session import Session
+from tests.redshift.faults import Faults
+from tests.redshift.session import Host, Session
 from tests.redshift.storage import Storage
 from tests.redshift.wire import Disconnected, Stream, message
 
@@ -31,10 +32,10 @@ class Server:
         s3_endpoint: str | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._path = path
         self._users = users
         self._tls = tls
-        self.storage = Storage(s3_endpoint)
+        self.faults = Faults()
+        self._host = Host(path, Storage(s3_endpoint), self.faults)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
@@ -53,7 +54,7 @@ class Server:
                 continue
         for thread in self._threads:
             thread.join(10)
-        self.storage.close()
+        self._host.storage.close()
 
     def _accept(self) -> None:
         while True:
@@ -95,7 +96,7 @@ class Server:
 
     def _cancel(self, key: bytes) -> None:
         with socket.socket(socket.AF_UNIX) as other:
-            other.connect(str(self._path))
+            other.connect(str(self._host.path))
             other.sendall(wire.packet(wire.CANCEL_REQUEST, key))
             other.recv(1)  # until PostgreSQL has done it
 
@@ -108,13 +109,15 @@ class Server:
             for prefix in _IAM:
                 user = user.removeprefix(prefix)
             try:
-                session = Session(client, self.storage, self._path, {**start, "user": user})
+                session = Session(client, self._host, {**start, "user": user})
             except Failed as fault:
                 client.send(message(b"E", fault.body))
                 client.flush()
                 return
             try:
                 session.run()
+            except Disconnected:
+                client.cut()
             finally:
                 session.close()
         finally:

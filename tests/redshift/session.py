@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.redshift import wire
@@ -10,7 +11,8 @@ from tests.redshift.allowed import is_function
 from tests.redshift.backend import ABORTED, IN_TRANSACTION, Backend, Failed
 from tests.redshift.errors import Refused, unsupported
 from tests.redshift.expressions import Expressions
-from tests.redshift.lexer import quote, statements
+from tests.redshift.faults import Faults, serialization_conflict
+from tests.redshift.lexer import quote, statements, text
 from tests.redshift.plans import Passed, Plan
 from tests.redshift.runs import run
 from tests.redshift.statements import plan
@@ -33,17 +35,30 @@ _ENDS = {b"P": b"1", b"B": b"2", b"C": b"3", b"D": b"Tn", b"E": b"CIs"}
 _ADMIN = "rdsdb"
 
 
+@dataclass(frozen=True)
+class Host:
+    """What the sessions of a server share."""
+
+    path: Path
+    storage: Storage
+    faults: Faults
+
+
 class Session:
-    def __init__(self, client: Stream, storage: Storage, path: Path, start: dict[str, str]) -> None:
+    """Raises Disconnected when the client has gone, or a fault has it go."""
+
+    def __init__(self, client: Stream, host: "Host", start: dict[str, str]) -> None:
         self.client = client
-        self.storage = storage
-        self._path = path
+        self.storage = host.storage
+        self._faults = host.faults
+        self._path = host.path
         self._database = start.get("database", start["user"])
-        self.backend = Backend(path, start["user"], self._database)
+        self.backend = Backend(host.path, start["user"], self._database)
         self._expressions = Expressions(self._is_own_function, self._fact)
         self._facts = {"pg_last_copy_id": "-1", "pg_last_copy_count": "0"}
         self._statements: dict[bytes, Plan] = {}
         self._portals: dict[bytes, Plan] = {}
+        self._texts: dict[bytes, str] = {}  # by statement and, after a colon, by portal
         self._skipping = False
 
     # -- what runs.py uses
@@ -122,7 +137,9 @@ class Session:
             if not found:
                 self.client.send(message(b"I"))
             for tokens in found:
-                if not self._simple_one(plan(tokens, self._expressions)):
+                with self._faults.around(text(tokens)):
+                    well = self._simple_one(plan(tokens, self._expressions))
+                if not well:
                     break
         except (Refused, Failed) as fault:
             self._fail(fault)
@@ -145,24 +162,29 @@ class Session:
 
     def _extended(self, kind: bytes, body: bytes) -> None:
         try:
-            if not self._own(kind, body):
-                self._hand_on(kind, body)
+            with self._faults.around(self._text_run(kind, body)):
+                if not self._own(kind, body):
+                    self._hand_on(kind, body)
         except (Refused, Failed) as fault:
             self._fail(fault)
             self._skipping = True
 
+    def _text_run(self, kind: bytes, body: bytes) -> str:
+        """The statement that this message runs, or nothing."""
+        if kind == b"P":
+            name, sql = body.split(b"\0")[:2]
+            self._texts[name] = sql.decode()
+        elif kind == b"B":
+            portal, name = body.split(b"\0")[:2]
+            self._texts[b":" + portal] = self._texts.get(name, "")
+        return self._texts.get(b":" + body.split(b"\0")[0], "") if kind == b"E" else ""
+
     def _own(self, kind: bytes, body: bytes) -> bool:
-        """Answer a message about a plan that is run here."""
+        """Answer a message about a plan that is run here; whether it was one."""
         if kind == b"P":
             return self._parse(body)
         if kind == b"B":
-            portal, name = body.split(b"\0")[:2]
-            self._portals.pop(portal, None)
-            if name not in self._statements:
-                return False
-            self._portals[portal] = self._statements[name]
-            self.client.send(message(b"2"))
-            return True
+            return self._bind(body)
         if kind == b"E":
             return self._execute(body.split(b"\0")[0])
         of, name = body[:1], body[1:-1]
@@ -188,6 +210,15 @@ class Session:
             raise unsupported("a parameter in this statement")
         self._statements[name] = found
         self.client.send(message(b"1"))
+        return True
+
+    def _bind(self, body: bytes) -> bool:
+        portal, name = body.split(b"\0")[:2]
+        self._portals.pop(portal, None)
+        if name not in self._statements:
+            return False
+        self._portals[portal] = self._statements[name]
+        self.client.send(message(b"2"))
         return True
 
     def _execute(self, portal: bytes) -> bool:
@@ -267,13 +298,10 @@ def _tag(body: bytes) -> bytes:
 def redshift_error(fault: Failed) -> bytes:
     """PostgreSQL's error as Redshift says it."""
     fields = fault.fields
-    code, constraint = fields.get("C", ""), fields.get("n", "")
+    code = fields.get("C", "")
     if code == "40001":
-        cycle = "Serializable isolation violation on table - 0, transactions forming the cycle are:"
-        return wire.error("1023", "XX000", f"{cycle} 0, 0 (pid:0)")
-    if code == "23514" and constraint.startswith("rs_len_"):
-        length = constraint.split("_")[2]
-        return wire.error(f"value too long for type character varying({length})", "22001")
+        conflict = serialization_conflict()
+        return wire.error(conflict.message, conflict.code, conflict.detail)
     if code == "21000" and "MERGE" in fields.get("M", ""):
         return wire.error("Found multiple matches to update the same tuple.", "XX000")
     called = fields.get("M", "").removeprefix("function ").partition("(")[0]

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from tests.redshift.allowed import SETTINGS
+from tests.redshift.allowed import SETTINGS, SHARED_SETTINGS
 from tests.redshift.alter import alter
 from tests.redshift.copying import copy
 from tests.redshift.create import create
-from tests.redshift.errors import not_emulated, syntax_error, unsupported
+from tests.redshift.errors import Refused, not_emulated, syntax_error, unsupported
 from tests.redshift.expressions import Expressions
 from tests.redshift.lexer import Cursor, Tokens, quote
 from tests.redshift.merge import merge
@@ -56,6 +56,8 @@ def _truncate(cursor: Cursor, expressions: Expressions) -> Plan:
 
 
 def _vacuum(cursor: Cursor, expressions: Expressions) -> Plan:
+    if cursor.token.is_group:
+        raise unsupported("options of VACUUM in parentheses")
     kinds = {"full", "sort", "delete", "only", "reindex", "recluster", "boost"}
     rest = tuple(token for token in cursor.rest if token.name not in kinds)
     names = [token.name for token in rest]
@@ -74,8 +76,12 @@ def _analyze(cursor: Cursor, expressions: Expressions) -> Plan:
 def _set(cursor: Cursor, expressions: Expressions) -> Plan:
     local = "local " if cursor.skip("local") else ""
     name = cursor.name
-    if name not in SETTINGS:
+    if name == "transaction" or "transaction" in (token.name for token in cursor.rest):
+        return Script([], "SET")  # the level is the database's, whatever is written
+    if name in SHARED_SETTINGS:
         return Passed(f"set {local}{expressions.render(cursor.rest).strip()}")
+    if name not in SETTINGS:
+        raise Refused(f'unrecognized configuration parameter "{name}" [refused]', "42704")
     token = cursor.tokens[-1]
     value = token.value if token.kind == "string" else token.text
     if name == "enable_case_sensitive_identifier" and value.lower() in {"true", "on", "1"}:

@@ -52,6 +52,13 @@ class Stream:
         except OSError:
             raise Disconnected from None
 
+    def cut(self) -> None:
+        """End the connection; what waits is not sent."""
+        try:
+            self._connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+
     def close(self) -> None:
         for part in (self._writing, self._reading, self._connection):
             try:

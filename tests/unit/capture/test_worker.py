@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from smug_platform.capture.failures import SchemaDrift, SourceUnavailable
+from smug_platform.capture.keeper import may_restart, pause
 from smug_platform.capture.sink import StreamRestarted
-from smug_platform.capture.worker import may_restart, pause, run_worker
+from smug_platform.capture.worker import run_worker
 from smug_platform.errors import SettingsError, SourceError, StreamError
 from smug_platform.tables.flickr import FLICKR
 from tests.conftest import local_settings
