@@ -117,6 +117,7 @@ class Consumer:
             return Step(behind=batch.behind)
         known = self._known.copy(batch, now)
         with self._store.writing() as connection:
+            stored.refuse_another(connection, before.generation)
             if before.positions and before.positions.incarnation != batch.positions.incarnation:
                 forget(connection)
             step = self._count(connection, known, batch)

@@ -167,18 +167,20 @@ def progress_of(meta: Mapping[str, str]) -> Progress:
     return Progress(positions=positions, heard=heard, watermark=watermark, **found)
 
 
-def save_progress(connection: sqlite3.Connection, progress: Progress) -> None:
-    """Put where the consumer stands into its transaction.
-
-    Raises StreamError when another consumer has written since this one has read.
+def refuse_another(connection: sqlite3.Connection, generation: int) -> None:
+    """Raise StreamError when the numbers are not of that generation: another consumer has counted
+    since this one has read them.
     """
-    (before,) = connection.execute("select count(*) from meta").fetchone()
-    held = progress_of(dict(connection.execute("select name, value from meta").fetchall()))
-    if before and held.generation != progress.generation - 1:
+    meta = dict(connection.execute("select name, value from meta").fetchall())
+    if progress_of(meta).generation != generation:
         raise StreamError(
             "another consumer counts into the same live numbers",
             remedy="let only one `smug realtime` run",
         )
+
+
+def save_progress(connection: sqlite3.Connection, progress: Progress) -> None:
+    """Put where the consumer stands into its transaction."""
     stream = progress.positions
     positions = stream and {
         "incarnation": stream.incarnation,

@@ -64,12 +64,17 @@ class Redshift:
             cursor.execute(sql)
             return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
 
+    def create(self, isolation: str = "snapshot") -> Redshift:
+        """A new database."""
+        name = f"smug_test_{secrets.token_hex(6)}"
+        self.ask(f"create database {name} isolation level {isolation}")
+        return replace(self, database=name)
+
     @contextmanager
     def fresh(self, isolation: str = "snapshot") -> Iterator[Redshift]:
         """A new database, dropped at the end."""
-        name = f"smug_test_{secrets.token_hex(6)}"
-        self.ask(f"create database {name} isolation level {isolation}")
+        database = self.create(isolation)
         try:
-            yield replace(self, database=name)
+            yield database
         finally:
-            self.ask(f"drop database {name}")
+            self.ask(f"drop database {database.database}")

@@ -8,16 +8,18 @@ from tests.redshift.plans import Copy
 
 _WITH_VALUE = {
     "iam_role", "credentials", "access_key_id", "secret_access_key", "session_token", "region",
-    "null", "delimiter", "dateformat", "timeformat", "encoding", "quote",
+    "null", "delimiter",
 }  # fmt: skip
-_WITH_NUMBER = {"ignoreheader", "maxerror", "comprows", "readratio"}
+_WITH_NUMBER = {"ignoreheader", "comprows"}
 _WITH_SWITCH = {"statupdate", "compupdate"}
-_FLAGS = {
-    "manifest", "gzip", "emptyasnull", "blanksasnull", "truncatecolumns", "acceptanydate",
-    "fillrecord", "removequotes", "trimblanks", "ignoreblanklines", "explicit_ids", "noload",
-    "serializetojson", "acceptinvchars", "escape", "ignoreallerrors",
+_FLAGS = {"manifest", "gzip", "emptyasnull", "truncatecolumns", "explicit_ids", "serializetojson"}
+# Those that Redshift has and that would change what is loaded.
+_ELSEWHERE = {
+    "bzip2", "zstd", "lzop", "orc", "avro", "fixedwidth", "shapefile", "encrypted", "ssh", "quote",
+    "maxerror", "readratio", "dateformat", "timeformat", "encoding", "blanksasnull",
+    "acceptanydate", "fillrecord", "removequotes", "trimblanks", "ignoreblanklines", "noload",
+    "acceptinvchars", "escape", "ignoreallerrors", "roundec",
 }  # fmt: skip
-_ELSEWHERE = {"bzip2", "zstd", "lzop", "orc", "avro", "fixedwidth", "shapefile", "encrypted", "ssh"}
 _FORMATS = {"parquet", "csv", "json"}
 
 # "COPY from columnar data formats": the options that it takes.
@@ -61,10 +63,22 @@ def _option(cursor: Cursor, options: dict[str, str | int | bool]) -> None:
     elif name == "format":
         cursor.skip("as")
         _format(cursor.take().name, cursor, options)
-    elif name in _FORMATS | _ELSEWHERE:
+    elif name in _FORMATS:
         _format(name, cursor, options)
+    elif name in _ELSEWHERE:
+        _refuse_other(name, options)
     elif name not in {"with", "as", ","}:
         raise syntax_error(name or cursor.behind.text)
+
+
+def _refuse_other(name: str, options: dict[str, str | int | bool]) -> None:
+    if options["format"] == "parquet" and name not in _COLUMNAR:
+        raise _not_columnar(name)
+    raise not_emulated(f"COPY ... {name.upper()}")
+
+
+def _not_columnar(name: str) -> Refused:
+    return Refused(f"{name.upper()} argument is not supported for PARQUET based COPY [refused]")
 
 
 def _format(name: str, cursor: Cursor, options: dict[str, str | int | bool]) -> None:
@@ -87,6 +101,4 @@ def _check(copy: Copy) -> None:
     if not copy.url.startswith("s3://"):
         raise not_emulated(f"COPY from {copy.url}")
     if copy.options["format"] == "parquet" and (odd := set(copy.options) - _COLUMNAR):
-        raise Refused(
-            f"{min(odd).upper()} argument is not supported for PARQUET based COPY [refused]"
-        )
+        raise _not_columnar(min(odd))

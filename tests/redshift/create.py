@@ -6,7 +6,7 @@ from tests.redshift.errors import Refused, not_emulated, syntax_error, unsupport
 from tests.redshift.expressions import Expressions
 from tests.redshift.lexer import Cursor, Tokens, qualified, quote_name, read, text
 from tests.redshift.plans import LateBindingView, Passed, Plan, Script
-from tests.redshift.queries import without_qualify
+from tests.redshift.queries import tables_read, with_names, without_qualify
 from tests.redshift.tables import create_table
 
 # "Unsupported PostgreSQL features" of the guide.
@@ -62,26 +62,15 @@ def _view(cursor: Cursor, expressions: Expressions) -> Plan:
 
 def _refuse_unqualified(query: Tokens, known: frozenset[str] = frozenset()) -> None:
     """Every table of a late-binding view is named with its schema."""
-    cursor, known = Cursor(query), known | _with_names(query)
-    while not cursor.done:
-        token, table = cursor.take(), cursor.token
+    known |= with_names(query)
+    for table, has_schema in tables_read(query):
+        if not has_schema and table not in known:
+            raise Refused(
+                f'"{table}" needs its schema in a view WITH NO SCHEMA BINDING [refused]', "42P01"
+            )
+    for token in query:
         if token.is_group:
             _refuse_unqualified(token.inside, known)
-        read = token.name in {"from", "join"} and table.is_name
-        alone = cursor.ahead().name != "." and not cursor.ahead().is_group
-        if read and alone and table.identifier not in known:
-            raise Refused(
-                f'"{table.identifier}" needs its schema in a view WITH NO SCHEMA BINDING [refused]',
-                "42P01",
-            )
-
-
-def _with_names(query: Tokens) -> frozenset[str]:
-    return frozenset(
-        first.identifier
-        for first, second, third in zip(query, query[1:], query[2:], strict=False)
-        if first.is_name and second.name == "as" and third.is_group
-    )
 
 
 def _schema(cursor: Cursor, _: Expressions) -> Plan:

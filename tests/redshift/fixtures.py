@@ -4,7 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +43,27 @@ class Bucket:
         return f"{self.url}{name}"
 
 
+@dataclass(frozen=True)
+class _StandIn:
+    postgres: Postgres
+    server: Server
+    trusted: Path
+    aws: str
+    databases: list[Redshift] = field(default_factory=list)
+
+
 @pytest.fixture(scope="session")
-def _server(
+def _stand_in(
     kinesis: StreamSettings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Server, Path]]:
-    """The stand-in, with moto's S3 to COPY from, and the certificate to trust."""
+) -> Iterator[_StandIn]:
+    """The stand-in, with moto's S3 to COPY from."""
     tls, trusted = loopback(tmp_path_factory.mktemp("redshift"))
     users = {_USER: _PASSWORD}
     postgres = Postgres()
     try:
         server = Server(postgres.socket, users=users, s3_endpoint=kinesis.endpoint, tls=tls)
         try:
-            yield server, trusted
+            yield _StandIn(postgres, server, trusted, kinesis.endpoint or "")
         finally:
             server.stop()
     finally:
@@ -66,7 +75,7 @@ def redshift_server(request: pytest.FixtureRequest) -> Redshift:
     """The database `dev` of the stand-in, or what SMUG_TEST_REDSHIFT_DSN names."""
     if REAL:
         return Redshift.at(REAL)
-    server: Server = request.getfixturevalue("_server")[0]
+    server = request.getfixturevalue("_stand_in").server
     return Redshift(
         "127.0.0.1",
         server.port,
@@ -80,21 +89,15 @@ def redshift_server(request: pytest.FixtureRequest) -> Redshift:
 
 
 @pytest.fixture
-def faults(stand_in: Redshift, _server: tuple[Server, Path]) -> Iterator[Faults]:
+def faults(stand_in: Redshift, _stand_in: _StandIn) -> Iterator[Faults]:
     """Failures of the stand-in; each that a test asks for has to happen."""
     assert stand_in.emulated
-    faults = _server[0].faults
-    yield faults
-    assert faults.clear() == 0
+    yield _stand_in.server.faults
+    assert _stand_in.server.faults.clear() == 0
 
 
 @pytest.fixture
-def aws(
-    stand_in: Redshift,
-    _server: tuple[Server, Path],
-    kinesis: StreamSettings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> dict[str, str]:
+def aws(stand_in: Redshift, _stand_in: _StandIn, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The environment in which GetClusterCredentials gives a password for the stand-in.
 
     It is set for this process too. The cluster is `redshift.cluster`; a client must verify TLS.
@@ -104,9 +107,9 @@ def aws(
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL_REDSHIFT": str(kinesis.endpoint),
-        "AWS_ENDPOINT_URL_S3": str(kinesis.endpoint),
-        "SSL_CERT_FILE": str(_server[1]),
+        "AWS_ENDPOINT_URL_REDSHIFT": _stand_in.aws,
+        "AWS_ENDPOINT_URL_S3": _stand_in.aws,
+        "SSL_CERT_FILE": str(_stand_in.trusted),
     }
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
@@ -122,10 +125,18 @@ def aws(
 
 
 @pytest.fixture
-def redshift(redshift_server: Redshift) -> Iterator[Redshift]:
-    """A fresh database."""
-    with redshift_server.fresh() as database:
-        yield database
+def redshift(redshift_server: Redshift, request: pytest.FixtureRequest) -> Iterator[Redshift]:
+    """A database with nothing in it. The stand-in's is emptied for the next test, not dropped."""
+    if not redshift_server.emulated:
+        with redshift_server.fresh() as database:
+            yield database
+        return
+    stand_in: _StandIn = request.getfixturevalue("_stand_in")
+    free = stand_in.databases
+    database = free.pop() if free else redshift_server.create()
+    yield database
+    stand_in.postgres.reset(database.database)
+    free.append(database)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tests.redshift.errors import syntax_error
+from tests.redshift.errors import Refused, syntax_error
 
 _TOKEN = re.compile(
     r"""
@@ -24,6 +24,9 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+
+_LONGEST = 16 * 2**20  # bytes of a statement ("Quotas and limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ def read(sql: str) -> Tokens:
 
 
 def _scan(sql: str) -> Iterator[Token]:
+    if len(sql.encode()) > _LONGEST:
+        raise Refused("Statement is too large: more than 16 MB [refused]", "54000")
     at, space, before = 0, "", NOTHING
     while at < len(sql):
         found = _TOKEN.match(sql, at)
@@ -131,10 +136,6 @@ def split(tokens: Tokens, mark: str = ",") -> list[Tokens]:
 
 def statements(sql: str) -> list[Tokens]:
     return [part for part in split(read(sql), ";") if part]
-
-
-def words(tokens: Tokens) -> list[str]:
-    return [token.name for token in tokens]
 
 
 def unspaced(token: Token) -> Token:

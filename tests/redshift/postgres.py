@@ -8,7 +8,10 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import closing
 from pathlib import Path
+
+from tests.redshift.backend import Backend
 
 _SQL = Path(__file__).parent / "sql"
 _PORT = 5432  # of the socket's name
@@ -113,6 +116,11 @@ class Postgres:
     def _sql(self, database: str, *arguments: object) -> None:
         where = ["-h", self.folder, "-U", _ADMIN, "-d", database]
         self._run("psql", *where, "-X", "-q", "-v", "ON_ERROR_STOP=1", *arguments)
+
+    def reset(self, database: str) -> None:
+        """Make a database as it was made; who is connected is cut off. Raises Failed."""
+        with closing(Backend(self.socket, _ADMIN, database)) as session:
+            session.ask("select rs.reset()")
 
     def stop(self) -> None:
         if (self._data / "postmaster.pid").exists():

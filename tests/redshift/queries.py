@@ -11,6 +11,7 @@ from tests.redshift.errors import Refused, not_emulated
 from tests.redshift.lexer import NOTHING, Cursor, Tokens, read, text
 
 _LEADER_WORDS = {"current_time", "current_timestamp", "localtime", "localtimestamp"}
+_BEGINS_QUERY = {"select", "with", "insert", "update", "delete", "create", "explain", "merge"}
 _SYSTEM = ("pg_", "svv_", "stv_", "stl_", "sys_", "svl_", "information_schema")
 
 
@@ -71,14 +72,44 @@ def _has_qualify(level: Tokens) -> bool:
 
 def refuse_leader_functions(tokens: Tokens) -> None:
     """Functions of the leader node work beside its catalog alone, not beside a user's table."""
-    called = {name for level in _levels(tokens) for name in _calls(level)} & (
-        LEADER_ONLY | _LEADER_WORDS
-    )
-    if called and any(_reads_user_table(level) for level in _levels(tokens)):
+    levels = list(_levels(tokens))
+    called = {name for level in levels for name in _calls(level)} & (LEADER_ONLY | _LEADER_WORDS)
+    if not called:
+        return
+    own = {name for level in levels for name in with_names(level)}
+    if any(_is_of_user(table, own) for level in levels for table in tables_read(level)):
         raise Refused(
             "Specified types or functions (one per INFO message) not supported on Redshift tables:"
             f" {', '.join(sorted(called))} runs on the leader node alone [refused]"
         )
+
+
+def with_names(level: Tokens) -> set[str]:
+    """The names that WITH gives, at one level of parentheses."""
+    return {
+        first.identifier
+        for first, second, third in zip(level, level[1:], level[2:], strict=False)
+        if first.is_name and second.name == "as" and third.is_group
+    }
+
+
+def tables_read(level: Tokens) -> Iterator[tuple[str, bool]]:
+    """What FROM and JOIN name at one level of parentheses, and whether with a schema.
+
+    FROM in EXTRACT, SUBSTRING and TRIM names none: their parenthesis begins with no query.
+    """
+    if not level or level[0].name not in _BEGINS_QUERY:
+        return
+    cursor = Cursor(level)
+    while not cursor.done:
+        of_table = cursor.take().name in {"from", "join"} and cursor.token.is_name
+        if of_table and not cursor.ahead().is_group:
+            yield cursor.token.identifier, cursor.ahead().name == "."
+
+
+def _is_of_user(table: tuple[str, bool], own: set[str]) -> bool:
+    name, has_schema = table
+    return not name.startswith(_SYSTEM) and (has_schema or name not in own)
 
 
 def _levels(tokens: Tokens) -> Iterator[Tokens]:
@@ -92,12 +123,3 @@ def _calls(level: Tokens) -> Iterator[str]:
     for token, after in pairwise((*level, NOTHING)):
         if after.is_group or token.name in _LEADER_WORDS:
             yield token.name
-
-
-def _reads_user_table(level: Tokens) -> bool:
-    cursor = Cursor(level)
-    while not cursor.done:
-        read = cursor.take().name in {"from", "join"} and cursor.ahead().name == "."
-        if read and not cursor.token.identifier.startswith(_SYSTEM):
-            return True
-    return False

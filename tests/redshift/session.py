@@ -298,13 +298,10 @@ def _tag(body: bytes) -> bytes:
 def redshift_error(fault: Failed) -> bytes:
     """PostgreSQL's error as Redshift says it."""
     fields = fault.fields
-    code, constraint = fields.get("C", ""), fields.get("n", "")
+    code = fields.get("C", "")
     if code == "40001":
         conflict = serialization_conflict()
         return wire.error(conflict.message, conflict.code, conflict.detail)
-    if code == "23514" and constraint.startswith("rs_len_"):
-        length = constraint.split("_")[2]
-        return wire.error(f"value too long for type character varying({length})", "22001")
     if code == "21000" and "MERGE" in fields.get("M", ""):
         return wire.error("Found multiple matches to update the same tuple.", "XX000")
     called = fields.get("M", "").removeprefix("function ").partition("(")[0]

@@ -1,6 +1,5 @@
 """CREATE TABLE: columns, keys and the attributes that PostgreSQL does not have."""
 
-import re
 from dataclasses import dataclass, field
 
 from tests.redshift.allowed import RESERVED
@@ -51,16 +50,18 @@ class Attributes:
             self.auto_refresh = cursor.take().name == "yes"
         return found
 
-    def remember(self, table: str) -> list[str]:
-        """The statement that keeps them."""
+    def remember(self, table: str, *, new_only: bool = False) -> list[str]:
+        """The statement that keeps them. new_only: of a table that may have been there before."""
 
         def value(given: object) -> str:
             return "null" if given is None else quote(given)
 
         keys = ",".join(quote(key) for key in self.sort_keys)
+        known = f"select from rs.tables where relation = {quote(table)}::regclass"
         return [
             f"select rs.remember({quote(table)}, {value(self.style)}, {value(self.dist_key)},"
             f" {quote(self.sort_style)}, array[{keys}]::text[], {value(self.auto_refresh)})"
+            + (f" where not exists ({known})" if new_only else "")
         ]
 
 
@@ -77,7 +78,9 @@ def create_table(cursor: Cursor, expressions: Expressions, *, temporary: bool) -
     if cursor.skip("as"):
         names = f" ({text(columns)})" if columns else ""
         made = f"{head}{names} as {expressions.render(cursor.rest)}"
-        return Script([made, *attributes.remember(qualified(table))], "SELECT")
+        return Script(
+            [made, *attributes.remember(qualified(table), new_only=bool(unless))], "SELECT"
+        )
     if columns is None or not cursor.done:
         raise syntax_error(cursor.token.text)
     return Script(
@@ -90,16 +93,19 @@ def _columns(
 ) -> list[str]:
     definitions, like = [], []
     for part in split(inside):
-        if part and part[0].name == "like":
+        if not part:
+            raise syntax_error(")")
+        if part[0].name == "like":
             cursor = Cursor(part, 1)
             source = qualified(cursor.table())
             definitions.append(f"like {source} including constraints including defaults")
             like.append(f"select rs.remember_like({quote(table)}, {quote(source)})")
-        elif part and part[0].name in _CONSTRAINTS:
+        elif part[0].name in _CONSTRAINTS:
             definitions += [f"not null {quote_name(name)}" for name in _primary_key(part)]
         else:
             definitions.append(column(part, attributes, expressions))
-    return [f"{head} ({', '.join(definitions)})", *like, *attributes.remember(table)]
+    remembered = attributes.remember(table, new_only=" if not exists " in head)
+    return [f"{head} ({', '.join(definitions)})", *like, *remembered]
 
 
 def _primary_key(part: Tokens) -> list[str]:
@@ -110,30 +116,20 @@ def _primary_key(part: Tokens) -> list[str]:
 
 
 def column(part: Tokens, attributes: Attributes, expressions: Expressions) -> str:
-    """One column. Its length is in bytes, which a constraint named rs_len_N holds it to."""
+    """One column."""
     cursor = Cursor(part)
     name = column_name(cursor.take())
     kind = take_type(cursor, declared=True)
     rest: list[str] = []
     while not cursor.done:
         rest.append(_column_attribute(cursor, name, attributes, expressions))
-    found = [quote_name(name), kind, *(one for one in rest if one)]
-    if length := re.match(r"varchar\((\d+)\)", kind):
-        found.append(byte_length(name, int(length[1])))
-    return " ".join(found)
+    return " ".join([quote_name(name), kind, *(one for one in rest if one)])
 
 
 def column_name(token: Token) -> str:
     if not token.is_name or (token.kind == "word" and token.name in RESERVED):
         raise syntax_error(token.text)
     return token.identifier
-
-
-def byte_length(name: str, length: int) -> str:
-    return (
-        f"constraint {quote_name(f'rs_len_{length}_{name}')}"
-        f" check (octet_length({quote_name(name)}) <= {length})"
-    )
 
 
 def _column_attribute(

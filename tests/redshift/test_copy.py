@@ -1,5 +1,6 @@
 """COPY from S3: what is loaded, what is refused, and where the reason is read."""
 
+import gzip
 import io
 import json
 from collections.abc import Mapping
@@ -232,7 +233,14 @@ def test_csv(redshift: Redshift, bucket: Bucket) -> None:
     redshift.ask("create table t (id int, name varchar(9))")
     url = bucket.put("one.csv", b'id,name\n1,"a,b"\n2,\n')
     copy(redshift, url, "csv ignoreheader 1")
-    assert redshift.ask("select * from t order by id") == [(1, "a,b"), (2, None)]
+    assert redshift.ask("select * from t order by id") == [(1, "a,b"), (2, "")]
+
+
+def test_delimited_text(redshift: Redshift, bucket: Bucket) -> None:
+    redshift.ask("create table t (id int, name varchar(3))")
+    url = bucket.put("one.txt", gzip.compress('1|"é"é\n|\\N\n'.encode()))
+    copy(redshift, url, "gzip truncatecolumns emptyasnull")
+    assert redshift.ask("select * from t order by id") == [(1, '"é'), (None, None)]
 
 
 def test_json(redshift: Redshift, bucket: Bucket) -> None:

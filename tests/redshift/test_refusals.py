@@ -50,6 +50,11 @@ PAIRS = [
     ("select now(), n from public.t", "select getdate(), n from public.t"),
     ("select current_timestamp, n from public.t", "select sysdate, n from public.t"),
     ("select n from public.t, generate_series(1, 2)", "select generate_series(1, 2)"),
+    ("select n from t where at < now()", "select n from t where at < getdate()"),
+    (
+        "with a as (select now() as x) select a.x from a join u on true",
+        "with a as (select now() as x) select a.x, extract(year from x) from a",
+    ),
     # operators and clauses
     ("select g is distinct from 'a' from public.t", "select nvl(g <> 'a', true) from public.t"),
     ("select g is not distinct from 'a' from public.t", "select g = 'a' from public.t"),
@@ -156,6 +161,11 @@ def test_no_function_of_postgres_is_callable_that_is_not_documented(stand_in: Re
             plan(read(f'select "{name}"(1)'), Expressions())
 
 
+def test_a_statement_of_more_than_16_mb(cursor: Cursor) -> None:
+    with pytest.raises(ProgrammingError, match="16"):
+        cursor.execute(f"select '{'x' * 16 * 2**20}'")
+
+
 # What Redshift has and this stand-in has not; it must say so, never give a wrong answer.
 LIMITS = [
     "select * from public.t pivot (sum(n) for g in ('a'))",
@@ -167,6 +177,8 @@ LIMITS = [
     "create procedure p() as $$ begin end $$ language plpgsql",
     "create function f(a int) returns int stable as $$ return a $$ language plpythonu",
     "copy public.t from 's3://b/p' iam_role default format orc",
+    "copy public.t from 's3://b/p' iam_role default csv maxerror 10",
+    "copy public.t from 's3://b/p' iam_role default parquet fillrecord",
     "create table #t (a int)",
     "set enable_case_sensitive_identifier to true",
     f"select 1 as {'x' * 64}",

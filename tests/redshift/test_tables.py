@@ -93,6 +93,22 @@ def test_a_length_is_in_bytes(redshift: Redshift) -> None:
         redshift.ask("insert into t values ('ééé')")
 
 
+def test_blanks_are_cut_and_a_cast_cuts_all(redshift: Redshift) -> None:
+    redshift.ask("create table t (a varchar(2))")
+    redshift.ask("insert into t values ('ab   ')")
+    redshift.ask("insert into t select cast('éé' as varchar(2))")
+    assert redshift.ask("select a from t order by a") == [("ab",), ("é",)]
+    with pytest.raises(ProgrammingError, match="too long"):
+        redshift.ask("update t set a = a || 'x'")
+
+
+def test_a_table_that_is_there_keeps_its_keys(redshift: Redshift) -> None:
+    redshift.ask("create table t (a int, b int) distkey(a)")
+    redshift.ask("insert into t values (1, 2)")
+    redshift.ask("create table if not exists t (a int, b int) distkey(b) sortkey(b)")
+    assert keys(redshift, "t") == ("KEY(a)", "AUTO(SORTKEY)", 0)
+
+
 def test_a_length_is_held_to_in_a_copy_of_the_table(redshift: Redshift) -> None:
     redshift.ask("create table a (a varchar(4))")
     redshift.ask("create table b (like a)")

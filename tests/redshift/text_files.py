@@ -33,37 +33,45 @@ def _delimited(
     file: File, body: str, columns: list[Column], options: Options
 ) -> Iterator[list[str | None]]:
     is_csv = options["format"] == "csv"
-    delimiter = str(options.get("delimiter", "," if is_csv else "|"))
-    lines = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter)
-    null = str(options.get("null", "\\N"))
-    for number, fields in enumerate(lines, 1):
+    delimiter = str(options.get("delimiter", "," if is_csv else "|")).replace("\\t", "\t")
+    quoted = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter)
+    read = quoted if is_csv else (line.split(delimiter) for line in body.splitlines())
+    for number, fields in enumerate(read, 1):
         if number <= int(options.get("ignoreheader", 0)) or not fields:
             continue
         if len(fields) != len(columns):
             reason = (
                 "Extra column(s) found" if len(fields) > len(columns) else "Delimiter not found"
             )
-            raise LoadFailed(
-                reason, file.url, code=1202, line=number, raw_line=delimiter.join(fields)
-            )
+            line = delimiter.join(fields)
+            raise LoadFailed(reason, file.url, code=1202, line=number, raw_line=line)
         yield [
-            _value(file, number, column, None if field in {null, ""} else field)
+            _value(file, number, column, _null(field, column, options), options)
             for column, field in zip(columns, fields, strict=True)
         ]
 
 
-def _json(file: File, body: str, columns: list[Column], _: Options) -> Iterator[list[str | None]]:
+def _null(field: str, column: Column, options: Options) -> str | None:
+    """An empty field is NULL, but of a text the empty text unless EMPTYASNULL."""
+    if field == str(options.get("null", "\\N")):
+        return None
+    is_text = column.base in {"character varying", "character"}
+    return None if not field and (not is_text or options.get("emptyasnull")) else field
+
+
+def _json(
+    file: File, body: str, columns: list[Column], options: Options
+) -> Iterator[list[str | None]]:
     for number, line in enumerate(body.splitlines(), 1):
         if not line.strip():
             continue
         try:
             found = json.loads(line)
         except ValueError:
-            raise LoadFailed(
-                "Invalid JSON", file.url, code=1226, line=number, raw_line=line
-            ) from None
+            reason = "Invalid JSON"
+            raise LoadFailed(reason, file.url, code=1226, line=number, raw_line=line) from None
         yield [
-            _value(file, number, column, _text(found.get(column.name), column))
+            _value(file, number, column, _text(found.get(column.name), column), options)
             for column in columns
         ]
 
@@ -76,14 +84,13 @@ def _text(value: object, column: Column) -> str | None:
     return str(value)
 
 
-def _value(file: File, line: int, column: Column, value: str | None) -> str | None:
-    if value is not None and column.length is not None and len(value.encode()) > column.length:
-        raise LoadFailed(
-            "String length exceeds DDL length",
-            file.url,
-            column,
-            code=1204,
-            line=line,
-            raw_value=value,
-        )
-    return value
+def _value(
+    file: File, line: int, column: Column, value: str | None, options: Options
+) -> str | None:
+    """The value, no longer than its column."""
+    if value is None or column.length is None or len(value.encode()) <= column.length:
+        return value
+    if options.get("truncatecolumns"):
+        return value.encode()[: column.length].decode(errors="ignore")
+    reason = "String length exceeds DDL length"
+    raise LoadFailed(reason, file.url, column, code=1204, line=line, raw_value=value)

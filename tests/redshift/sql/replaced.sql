@@ -47,3 +47,33 @@ $$;
 update pg_cast set castfunc = 'rs.no_cast'::regproc
 where castsource = 'bool'::regtype
     and casttarget in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype);
+
+-- A VARCHAR's length is in bytes: a cast cuts, an assignment fails unless blanks are all there is
+-- to cut. The type's own coercion is replaced, so this holds wherever a length is.
+create function rs.cut(given varchar, size int) returns varchar immutable strict language plpgsql
+as $$
+declare
+    bytes bytea := convert_to(given, 'UTF8');
+begin
+    while size > 0 and get_byte(bytes, size) & 192 = 128 loop
+        size := size - 1;
+    end loop;
+    return convert_from(substring(bytes for size), 'UTF8');
+end
+$$;
+create function rs.too_long(size int) returns varchar immutable strict language plpgsql as $$
+begin
+    raise exception 'value too long for type character varying(%)', size using errcode = '22001';
+end
+$$;
+create function rs.fit(given varchar, modifier int, is_explicit bool) returns varchar
+immutable strict language sql as $$
+    select case
+        when modifier < 4 or octet_length(given) <= modifier - 4 then given
+        when is_explicit or octet_length(rtrim(given)) <= modifier - 4
+            then rs.cut(given, modifier - 4)
+        else rs.too_long(modifier - 4)
+    end
+$$;
+update pg_cast set castfunc = 'rs.fit'::regproc
+where castsource = 'varchar'::regtype and casttarget = 'varchar'::regtype;

@@ -1,4 +1,4 @@
--- What is done and kept beside a table: keys, lengths in bytes, load errors.
+-- What is done and kept beside a table: its keys, and why a load into it failed.
 create function rs.remember(
     name text, style text, dist text, sorted text, keys text[], refresh bool
 ) returns void language plpgsql as $$
@@ -48,10 +48,8 @@ create function rs.remember_like(name text, source text) returns void language s
     on conflict (relation) do nothing
 $$;
 
--- ALTER COLUMN TYPE VARCHAR(n), with the check of its length in bytes.
+-- ALTER COLUMN TYPE VARCHAR(n).
 create function rs.resize(name text, col text, size int) returns void language plpgsql as $$
-declare
-    old name;
 begin
     if not exists (
         select from pg_catalog.pg_attribute
@@ -59,18 +57,7 @@ begin
     ) then
         raise exception 'target column "%" is no VARCHAR', col using errcode = '0A000';
     end if;
-    for old in
-        select conname from pg_constraint
-        where conrelid = name::regclass and contype = 'c'
-            and conname ~ ('^rs_len_[0-9]+_' || col || '$')
-    loop
-        execute format('alter table %s drop constraint %I', name, old);
-    end loop;
-    execute format(
-        'alter table %s alter column %I type varchar(%s), add constraint %I'
-        ' check (octet_length(%I) <= %s)',
-        name, col, size, format('rs_len_%s_%s', size, col), col, size
-    );
+    execute format('alter table %s alter column %I type varchar(%s)', name, col, size);
 end
 $$;
 
@@ -83,4 +70,28 @@ create function rs.note_load_error(
         query::bigint, file, line::bigint, col, kind, length, 0, raw_line, raw_value, code::int,
         reason, message
     )
+$$;
+
+-- The database as it was made. What it holds is dropped, other sessions are ended.
+create function rs.reset() returns void language plpgsql as $$
+declare
+    one text;
+begin
+    perform pg_terminate_backend(pid, 5000) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid();
+    for one in
+        select quote_ident(nspname) from pg_namespace
+        where nspname !~ '^(pg_|information_schema$|rs$|rs_late$)'
+    loop
+        execute 'drop schema ' || one || ' cascade';
+    end loop;
+    for one in select oid::regprocedure from pg_proc where pronamespace = 'rs_late'::regnamespace
+    loop
+        execute 'drop function ' || one || ' cascade';
+    end loop;
+    delete from rs.tables;
+    delete from rs.load_errors;
+    create schema public;
+    grant usage, create on schema public to public;
+end
 $$;
