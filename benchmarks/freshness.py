@@ -13,7 +13,6 @@ the warehouse and the mart are polled as any reader would. `--drain` sets SMUG_D
 import os
 import random
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from pathlib import Path
 
 import duckdb
 import typer
+from bench.stack import settings_in, start, workload
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -34,7 +34,7 @@ from smug_platform.local import stack
 from smug_platform.local.mariadb import DATABASE, connect
 from smug_platform.local.processes import python
 from smug_platform.raw.resources import Lakehouse
-from smug_platform.settings import PROJECT, Settings, load_settings
+from smug_platform.settings import Settings
 from smug_platform.tables.flickr import FLICKR
 
 STAGES = ("raw", "lake", "warehouse", "mart")
@@ -51,10 +51,10 @@ def main(changes: int = 20, rate: float = 20.0, drain: bool = False) -> None:
     with tempfile.TemporaryDirectory(
         prefix="smug-freshness-", ignore_cleanup_errors=True
     ) as folder:
-        settings = replace(_settings(Path(folder)), drain="on" if drain else "auto")
+        settings = replace(settings_in(Path(folder)), drain="on" if drain else "auto")
         try:
             stack.up(settings, FLICKR, progress=print)
-            _workload(settings, "--changes", str(SEED_CHANGES)).wait()
+            workload(settings, "--changes", str(SEED_CHANGES)).wait()
             with _running(settings, rate):
                 _await("the first build", lambda: _shows(settings, "mart", "", at_least=0))
                 samples = [_sample(settings, number) for number in range(changes + 1)][1:]
@@ -63,56 +63,13 @@ def main(changes: int = 20, rate: float = 20.0, drain: bool = False) -> None:
     _print(samples, rate, drain)
 
 
-def _settings(home: Path) -> Settings:
-    ports = []
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    ports = [one.getsockname()[1] for one in held]
-    first = _pair()
-    for one in held:
-        one.close()
-    return load_settings(
-        {
-            "SMUG_HOME": str(home),
-            "SMUG_MYSQL_PORT": str(first),
-            "SMUG_KINESIS_PORT": str(ports[0]),
-            "SMUG_UI_PORT": str(ports[1]),
-        }
-    )
-
-
-def _pair() -> int:
-    """The first of two free ports in a row."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as one:
-            first = int(one.getsockname()[1])
-            try:
-                socket.create_server(("127.0.0.1", first + 1)).close()
-            except OSError:
-                continue
-            return first
-
-
-def _workload(settings: Settings, *arguments: str) -> "subprocess.Popen[bytes]":
-    argv = python("-m", "smug_platform.cli", "workload", *arguments)
-    return _start(settings, argv, settings.home / "logs" / "workload.log")
-
-
-def _start(settings: Settings, argv: list[str], log: Path) -> "subprocess.Popen[bytes]":
-    environ = os.environ | stack.settings_environ(settings)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as file:
-        return subprocess.Popen(
-            argv, cwd=PROJECT, env=environ, stdout=file, stderr=file, start_new_session=True
-        )
-
-
 @contextmanager
 def _running(settings: Settings, rate: float) -> Iterator[None]:
     """`smug dev`, and the workload if it has a rate."""
     logs = settings.home / "logs"
-    started = [_start(settings, python("-m", "smug_platform.cli", "dev"), logs / "dev.log")]
+    started = [start(settings, python("-m", "smug_platform.cli", "dev"), logs / "dev.log")]
     if rate:
-        started.append(_workload(settings, "--forever", "--rate", str(rate), "--seed", "2"))
+        started.append(workload(settings, "--forever", "--rate", str(rate), "--seed", "2"))
     try:
         yield
     finally:

@@ -29,6 +29,10 @@ class SourceError(SmugError):
     """A source shard can't be reached, read, or does not hold what the contract declares."""
 
 
+class StateError(SmugError):
+    """What capture's workers share can't be read or written, or is not theirs any more."""
+
+
 class StreamError(SmugError):
     """The stream can't be reached, or holds something that no retry will put right."""
 

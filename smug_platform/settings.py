@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from smug_platform.errors import SettingsError
 from smug_platform.settings_archive import ArchiveSettings, aws_archive, local_archive
+from smug_platform.settings_capture import StoreSettings, store_settings
 
 ENVIRONMENTS = ("local", "test", "staging", "prod")
 Drain = Literal["auto", "on", "off"]
@@ -55,7 +56,7 @@ class StreamSettings:
 class Settings:
     """Everything that differs between environments.
 
-    home: the folder for local state (logs, capture state, and on one machine the data itself).
+    home: the folder for local state (logs, and on one machine capture's state and the data itself).
     catalog: properties of the pyiceberg catalog; claims: URI of the store for oversized records.
     warehouse: the engine that dbt and the loader write to; warehouse_path: DuckDB's file.
     drain: whether arrivals are met by a drain run, which stays up: `on`, always; `off`, never;
@@ -72,6 +73,7 @@ class Settings:
     warehouse_path: Path
     ui_port: int
     archive: ArchiveSettings
+    store: StoreSettings
     drain: Drain = "auto"
 
     @property
@@ -104,7 +106,7 @@ class Settings:
         return "local" if self.warehouse == "duckdb" else "redshift"
 
     def capture_dir(self, shard: str) -> Path:
-        """Offsets, schema history and state of one shard's capture."""
+        """Debezium's own files of one shard's runs, written anew at each start."""
         return self.home / "capture" / shard
 
 
@@ -157,6 +159,7 @@ def _local(env: str, environ: Mapping[str, str]) -> Settings:
         warehouse_path=home / "smug.duckdb",
         ui_port=_number(environ, "SMUG_UI_PORT", 3000),
         archive=local_archive(home, environ),
+        store=store_settings(environ, table=None, region="us-east-1"),
         drain=_drain(environ),
     )
 
@@ -187,6 +190,7 @@ def _aws(env: str, environ: Mapping[str, str]) -> Settings:
         warehouse_path=home / "smug.duckdb",
         ui_port=_number(environ, "SMUG_UI_PORT", 3000),
         archive=aws_archive(env, region, environ),
+        store=store_settings(environ, table=f"smug-{env}-capture", region=region),
         drain=_drain(environ),
     )
 

@@ -18,7 +18,8 @@ from pyiceberg.table import Table as Iceberg
 from smug_platform import iceberg
 from smug_platform.capture import server
 from smug_platform.capture.position import Position
-from smug_platform.capture.status import load_status
+from smug_platform.capture.resources import open_store
+from smug_platform.capture.store import Lease, Store
 from smug_platform.errors import SmugError
 from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.compact import Debt, debt
@@ -41,6 +42,7 @@ _FRESH_SECONDS = 15.0  # capture writes its status once a second while it runs
 class ShardStatus:
     """One source shard. source: binlog file and offset that it writes next, None when it does not
     answer; captured: the last published change; lag: seconds, None when capture does not run.
+    lease: of the worker that has it, None before the first.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ShardStatus:
     rate: float
     lag: float | None
     note: str
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,9 @@ class PlatformStatus:
 def platform_status(settings: Settings, source: Source) -> PlatformStatus:
     """Where everything stands; a part that can't be reached is left out, and the note says why."""
     parts = parts_of(settings) if settings.is_local else []
-    shards = [_shard(settings, shard) for shard in settings.shards]
+    store = open_store(settings)
+    leases = store.leases()
+    shards = [_shard(store, shard, leases.get(shard.name)) for shard in settings.shards]
     if settings.is_local and not (settings.home / "lake" / "catalog.db").exists():
         return PlatformStatus(parts, shards, [], {}, {}, "nothing has landed yet")
     catalog = open_catalog(settings)
@@ -105,13 +110,13 @@ def platform_status(settings: Settings, source: Source) -> PlatformStatus:
     )
 
 
-def _shard(settings: Settings, shard: Shard) -> ShardStatus:
-    found = load_status(settings.capture_dir(shard.name))
+def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
+    found = store.status(shard.name)
     source = None
     with suppress(SmugError), server.connect(shard) as connection:
         source = "{}:{}".format(*server.newest_position(connection))
     if found is None:
-        return ShardStatus(shard.name, source, None, "never captured", 0.0, None, "")
+        return ShardStatus(shard.name, source, None, "never captured", 0.0, None, "", lease)
     age = datetime.now(UTC).timestamp() - found.updated_at
     runs = age < _FRESH_SECONDS and found.phase not in {"stopped", "failed"}
     phase = found.phase if runs or found.phase == "failed" else "stopped"
@@ -123,6 +128,7 @@ def _shard(settings: Settings, shard: Shard) -> ShardStatus:
         found.rate if runs else 0.0,
         found.lag if runs else None,
         found.note,
+        lease,
     )
 
 

@@ -21,6 +21,7 @@ from smug_platform.local.mariadb import DATABASE, connect, load_schema, start_sh
 from smug_platform.settings import Settings, Shard, StreamSettings, load_settings
 
 TESTS = Path(__file__).parent
+pytest_plugins = ["tests.redshift.fixtures"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -20,8 +20,8 @@ from smug_platform.capture.jvm import java_properties, messages, start_jvm
 from smug_platform.capture.publisher import Publisher
 from smug_platform.capture.server import preflight
 from smug_platform.capture.sink import NOTHING_LANDED, Landed, Sink
-from smug_platform.capture.state import note_resnapshot
-from smug_platform.capture.status import Meter, Phase, Status, save_status
+from smug_platform.capture.status import Meter, Phase, Status
+from smug_platform.capture.store import Hold, LeaseLost
 from smug_platform.capture.watch import Place, Watch
 from smug_platform.errors import SmugError
 from smug_platform.settings import Shard
@@ -30,14 +30,15 @@ from smug_platform.tables.table import Source
 _TICK_SECONDS = 0.1
 _STATUS_SECONDS = 1.0
 _WATCH_SECONDS = 5.0
-_CLOSE_SECONDS = 30.0
+# For the publisher, and again for Debezium: together less than Fargate gives a process to end.
+_CLOSE_SECONDS = 10.0
 
 
 class Engine:
     """Captures one shard until it is stopped or fails. An engine runs once.
 
-    folder: this shard's own, for state, offsets and schema history. logs: the folder of Debezium's
-    log. on_status: called about once a second, and at the end.
+    hold: the shard's lease. folder: this lease's own, for Debezium's files. logs: the folder of
+    Debezium's log. on_status: called about once a second, and at the end.
     """
 
     def __init__(
@@ -46,13 +47,14 @@ class Engine:
         source: Source,
         sink: Sink,
         *,
+        hold: Hold,
         folder: Path,
         logs: Path,
         landed: Landed = NOTHING_LANDED,
         on_status: Callable[[Status], None] = lambda _status: None,
     ) -> None:
         self._shard, self._source, self._sink = shard, source, sink
-        self._folder, self._logs = folder, logs
+        self._hold, self._folder, self._logs = hold, folder, logs
         self._landed, self._on_status = landed, on_status
         self._stopping = threading.Event()
         self._meter = Meter(shard.name)
@@ -69,16 +71,18 @@ class Engine:
     def run(self) -> None:
         """Capture until `stop`.
 
-        Raises SourceError, or what the sink raised. A `NeedsSnapshot` is put right by the next
-        run.
+        Raises SourceError, LeaseLost, or what the sink raised. A `NeedsSnapshot` is put right by
+        the next run.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
         try:
             self._capture()
+        except LeaseLost:
+            self._meter.enter("stopped", "another worker has it")
+            self._tell()
+            raise
         except SmugError as error:
             if isinstance(error, NeedsSnapshot):
-                new_epoch = isinstance(error, Renumbered)
-                note_resnapshot(self._folder, error.problem, new_epoch=new_epoch)
+                self._note(error)
             self._meter.enter("failed", str(error))
             self._tell()
             raise
@@ -88,14 +92,14 @@ class Engine:
     def _capture(self) -> None:
         columns = preflight(self._shard, self._source)
         start_jvm(self._logs)
-        state, decision = begin(
-            self._folder, self._shard, self._source, self._sink, landed=self._landed
+        state, decision, history = begin(
+            self._hold, self._folder, self._shard, self._source, self._sink, landed=self._landed
         )
         note = f"new snapshot: {decision.reason}" if decision.reason else ""
         phase: Phase = "snapshot" if state.in_snapshot else "streaming"
         self._meter.begin(phase, state.epoch, state.position, note=note)
         self._tell()
-        publisher = Publisher(self._shard.name, self._sink, state, self._meter, folder=self._folder)
+        publisher = Publisher(self._hold, self._sink, state, self._meter, history=history)
         completion = Completion()
         engine = _build(
             engine_properties(self._shard, self._source, self._folder, columns=columns),
@@ -132,9 +136,14 @@ class Engine:
                 watched = time.monotonic()
 
     def _tell(self) -> None:
-        status = self.status
-        save_status(self._folder, status)
-        self._on_status(status)
+        self._on_status(self.status)
+
+    def _note(self, error: NeedsSnapshot) -> None:
+        """Remember that the next start begins with a snapshot."""
+        state = self._hold.state()
+        if state is not None:
+            new_epoch = isinstance(error, Renumbered)
+            self._hold.save(state.due(error.problem, new_epoch=new_epoch))
 
 
 def _look(watch: Watch, publisher: Publisher) -> None:

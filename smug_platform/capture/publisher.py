@@ -10,17 +10,18 @@ import queue
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import orjson
 
 from smug_platform.capture.change import Change
 from smug_platform.capture.consumer import Batch
 from smug_platform.capture.failures import NOTHING_TO_DO, Renumbered
+from smug_platform.capture.history import History
 from smug_platform.capture.position import Position, file_number
 from smug_platform.capture.sink import Sink
-from smug_platform.capture.state import Mark, State, save_state
+from smug_platform.capture.state import Mark, State
 from smug_platform.capture.status import Meter
+from smug_platform.capture.store import Hold
 
 _BATCHES = 2
 _TICK_SECONDS = 0.2
@@ -33,11 +34,15 @@ class Closed(Exception):
 class Publisher:
     """Publishes the batches of one shard, and keeps its state.
 
-    folder: where the state is. What the sink raises ends it and stands in `failure`.
+    hold: under which it is kept. What the sink raises ends it and stands in `failure`, as does a
+    lease that is lost: nothing is sent any more once others may have the shard.
     """
 
-    def __init__(self, shard: str, sink: Sink, state: State, meter: Meter, *, folder: Path) -> None:
-        self._shard, self._sink, self._meter, self._folder = shard, sink, meter, folder
+    def __init__(
+        self, hold: Hold, sink: Sink, state: State, meter: Meter, *, history: History
+    ) -> None:
+        self._hold, self._sink, self._meter, self._history = hold, sink, meter, history
+        self._shard = shard = hold.lease.shard
         self._state = state
         self._lock = threading.Lock()
         self._queue: queue.Queue[Batch] = queue.Queue(_BATCHES)
@@ -78,7 +83,7 @@ class Publisher:
         """Remember a mark of the binlog."""
         with self._lock:
             self._state = replace(self._state, mark=mark)
-            save_state(self._folder, self._state)
+            self._hold.save(self._state)
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -98,6 +103,7 @@ class Publisher:
         if batch.changes:
             position, source_time = _place(batch.changes[-1], state.epoch)
             self._check_order(state.position, position)
+            self._hold.check()
             self.busy = True
             try:
                 self._sink.publish(self._shard, state.epoch, batch.changes)
@@ -116,11 +122,12 @@ class Publisher:
         offset = json.loads(state.offset or "{}")
         if "event" in offset:  # then its place is where a transaction begins
             self.begun = str(offset["file"]), int(offset["pos"])
+        history = self._history.keep()  # before the offset that needs it
         with self._lock:
             if self._state.in_snapshot and not state.in_snapshot:
                 self._meter.enter("streaming")
-            self._state = replace(state, mark=self._state.mark)
-            save_state(self._folder, self._state)
+            self._state = replace(state, mark=self._state.mark, history=history)
+            self._hold.save(self._state)
 
     def _check_order(self, before: Position | None, position: Position) -> None:
         if before and (position.file, position.offset) < (before.file, before.offset):

@@ -1,4 +1,4 @@
-"""What a shard's capture remembers: one small file, replaced atomically after each batch.
+"""What a shard's capture remembers: one small text, replaced whole after each batch.
 
 It is the only truth about how far capture is. Debezium's own offsets file is written from it before
 each start, because Debezium overwrites that file in place: a kill in the middle would leave it
@@ -6,17 +6,12 @@ empty, and an empty file means a silent snapshot.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from smug_platform.capture.position import Position
 from smug_platform.capture.sink import Published
-from smug_platform.errors import SourceError
-
-NAME = "state.json"
 
 
 @dataclass(frozen=True)
@@ -34,8 +29,9 @@ class State:
 
     offset: Debezium's own, as JSON; None before the first batch. position: of the last published
     change. incarnation, sequences: the stream and how far it holds this shard. tables: what is
-    captured, so that a changed declaration is seen. resnapshot, renumbered: why the next start
-    must begin with a snapshot, in this epoch or in the next; None when it can go on.
+    captured, so that a changed declaration is seen. history: the parts of the schema history that
+    the offset needs. resnapshot, renumbered: why the next start must begin with a snapshot, in this
+    epoch or in the next; None when it can go on.
     """
 
     epoch: int
@@ -47,6 +43,7 @@ class State:
     position: Position | None = None
     sequences: Mapping[str, str] = field(default_factory=dict)
     mark: Mark | None = None
+    history: tuple[str, ...] = ()
     resnapshot: str | None = None
     renumbered: str | None = None
 
@@ -63,6 +60,10 @@ class State:
         offset = json.loads(self.offset)
         return str(offset["file"]), int(offset["pos"])
 
+    def due(self, reason: str, *, new_epoch: bool) -> "State":
+        """The same, and the next start begins with a snapshot."""
+        return replace(self, renumbered=reason) if new_epoch else replace(self, resnapshot=reason)
+
     @property
     def published(self) -> Published | None:
         """How far this shard has been published; None before the first change."""
@@ -71,58 +72,21 @@ class State:
         return Published(self.position, self.incarnation, self.sequences)
 
 
-def load_state(folder: Path) -> State | None:
-    """The state in a capture folder, None when capture never ran; raises SourceError."""
-    path = folder / NAME
-    try:
-        found = json.loads(path.read_text())
-        return _decode(found)
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError) as error:
-        raise SourceError(
-            f"{path} can't be read ({error})",
-            remedy="restore it, or remove the folder to capture this shard from a new snapshot",
-        ) from error
+def encode_state(state: State) -> str:
+    """A state as JSON."""
+    return json.dumps(asdict(state) | {"position": state.position and str(state.position)})
 
 
-def save_state(folder: Path, state: State) -> None:
-    """Replace the state; a reader sees the old or the new one."""
-    found = asdict(state) | {"position": state.position and str(state.position)}
-    write_atomically(folder / NAME, json.dumps(found))
-
-
-def note_resnapshot(folder: Path, reason: str, *, new_epoch: bool = False) -> None:
-    """Make the next start begin with a snapshot."""
-    state = load_state(folder)
-    if state is not None and new_epoch:
-        save_state(folder, replace(state, renumbered=reason))
-    elif state is not None:
-        save_state(folder, replace(state, resnapshot=reason))
-
-
-def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
-    """Replace a file so that no one ever sees half of it.
-
-    durable: after a power cut as well.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".tmp")
-    with scratch.open("w") as file:
-        file.write(text)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    scratch.replace(path)
-
-
-def _decode(found: dict[str, Any]) -> State:
+def decode_state(text: str) -> State:
+    """The state of a JSON text; raises ValueError, TypeError or KeyError."""
+    found: dict[str, Any] = json.loads(text)
     position, mark = found["position"], found["mark"]
     return State(
         **found
         | {
             "position": Position.parse(position) if position else None,
             "tables": tuple(found["tables"]),
+            "history": tuple(found["history"]),
             "mark": Mark(**mark) if mark else None,
         }
     )

@@ -1,18 +1,15 @@
-"""What a shard's capture is doing right now, for people: a small file beside its state.
+"""What a shard's capture is doing right now, for people: a small text on its lease.
 
-It is written about once a second and is never read to decide anything.
+It is written with each renewal, about once a second, and is never read to decide anything.
 """
 
 import json
 from collections import deque
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 from smug_platform.capture.position import Position
-from smug_platform.capture.state import write_atomically
 
-NAME = "status.json"
 Phase = Literal["starting", "snapshot", "streaming", "waiting", "stopped", "failed"]
 
 _RATE_SECONDS = 5.0
@@ -40,20 +37,16 @@ class Status:
     updated_at: float = 0.0
 
 
-def load_status(folder: Path) -> Status | None:
-    """The last status in a capture folder, None when there is none to read."""
-    try:
-        found = json.loads((folder / NAME).read_text())
-    except (FileNotFoundError, ValueError):
-        return None
+def encode_status(status: Status) -> str:
+    """A status as JSON."""
+    return json.dumps(asdict(status) | {"position": status.position and str(status.position)})
+
+
+def decode_status(text: str) -> Status:
+    """The status of a JSON text."""
+    found = json.loads(text)
     position = found["position"]
     return Status(**found | {"position": Position.parse(position) if position else None})
-
-
-def save_status(folder: Path, status: Status) -> None:
-    """Replace the status file."""
-    found = asdict(status) | {"position": status.position and str(status.position)}
-    write_atomically(folder / NAME, json.dumps(found), durable=False)
 
 
 class Meter:

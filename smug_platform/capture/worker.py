@@ -1,35 +1,39 @@
-"""All shards of one process: their engines run, run again, or given up.
+"""One worker process: it holds leases of its share of the shards, and captures those.
 
-What may pass is tried again with exponential back-off and full jitter, so that many shards do not
-come back at one moment. What a new snapshot puts right starts again at once. What a person has to
-put right ends that shard and leaves the others running; it is raised when they have ended.
+Once a second it renews its leases, looks at those of the others, takes what is free up to its share
+and hands over what is above it. All engines of the process share one JVM. Whatever this loop does
+late or wrong, two workers on one shard can't both write its state: see `store`.
 """
 
 import logging
-import random
+import os
+import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from smug_platform.capture.engine import Engine
-from smug_platform.capture.failures import NeedsSnapshot, SourceUnavailable
+from smug_platform.capture.failures import SourceUnavailable
+from smug_platform.capture.keeper import Keeper, SinkFactory
+from smug_platform.capture.resources import open_store
 from smug_platform.capture.server import preflight
+from smug_platform.capture.share import Claimed, Watched, plan
 from smug_platform.capture.sink import NOTHING_LANDED, Landed, Sink
 from smug_platform.capture.status import Status
-from smug_platform.errors import SmugError
+from smug_platform.capture.store import Hold, Lease, LeaseLost, Store
+from smug_platform.errors import StateError
 from smug_platform.settings import Settings, Shard
 from smug_platform.tables.table import Source
 
 _log = logging.getLogger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-_MOST_SNAPSHOTS = 5
-# A run this long was a good one: the next failure is the first again.
-_GOOD_SECONDS = 60.0
-
-SinkFactory = Callable[[threading.Event], Sink]
-"""Makes the sink of one run of one engine; the event ends its waiting."""
+_TURN_SECONDS = 1.0
+# Fargate kills 30 s after SIGTERM. Engines end sooner, unless their stream does not answer.
+GRACE_SECONDS = 25.0
+# A worker that stood still for so many lives of a lease is struck out.
+_FORGET_LIVES = 10
 
 
 def run_worker(
@@ -41,47 +45,39 @@ def run_worker(
     on_status: Callable[[Status], None] = lambda _status: None,
     stop: threading.Event,
 ) -> None:
-    """Capture all shards until `stop` is set, or until none of them can go on.
+    """Capture this worker's share of the shards until `stop` is set, or until none can go on.
 
-    on_status: called from the engines' threads, about once a second for each shard.
+    on_status: called from the engines' threads, about once a second for each shard. A stop takes at
+    most `GRACE_SECONDS`, and gives the leases back.
 
     A shard that does not answer is waited for, and keeps no other from being captured.
 
     Raises SmugError: at once when there are no shards, when one can't be captured as it stands
-    (wrong password, a missing table) or when the stream can't be reached; at the end when a shard
-    was given up.
+    (wrong password, a missing table) or when the stream or the store can't be reached; at the end
+    when a shard was given up.
     """
     _check(settings, source)
     sink_factory(stop).close()  # a stream that isn't there is told at once
-    keepers = [
-        _Keeper(
+
+    def engine(shard: Shard, sink: Sink, hold: Hold, tell: Callable[[Status], None]) -> Engine:
+        return Engine(
             shard,
-            lambda sink, shard=shard: Engine(  # type: ignore[misc]
-                shard,
-                source,
-                sink,
-                folder=settings.capture_dir(shard.name),
-                logs=settings.home / "logs",
-                landed=landed,
-                on_status=on_status,
-            ),
-            sink_factory,
-            stop,
+            source,
+            sink,
+            hold=hold,
+            folder=settings.capture_dir(shard.name) / str(hold.lease.counter),
+            logs=settings.home / "logs",
+            landed=landed,
+            on_status=tell,
         )
-        for shard in settings.shards
-    ]
-    threads = [
-        threading.Thread(target=keeper.run, name=f"capture-{keeper.shard.name}", daemon=True)
-        for keeper in keepers
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.2)  # with a limit, so that ctrl-C is seen
-    for keeper in keepers:
-        if keeper.failure is not None:
-            raise keeper.failure
+
+    worker = Worker(
+        shards={shard.name: shard for shard in settings.shards},
+        store=open_store(settings),
+        keep=lambda shard, hold: Keeper(shard, hold, engine, sink_factory, on_status),
+        meant=settings.store.workers,
+    )
+    worker.run(stop)
 
 
 def _check(settings: Settings, source: Source) -> None:
@@ -94,73 +90,165 @@ def _check(settings: Settings, source: Source) -> None:
             _log.warning("%s", error)
 
 
+def worker_name() -> str:
+    """A name that no other worker has or had: host, pid, and something of its own."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+
+
 @dataclass
-class _Keeper:
-    """Keeps one shard captured."""
+class Worker:
+    """Holds leases, and a keeper for each.
 
-    shard: Shard
-    make: Callable[[Sink], Engine]
-    sink_factory: SinkFactory
-    stop: threading.Event
-    failure: BaseException | None = field(default=None, init=False)
-
-    def run(self) -> None:
-        """Run engines one after another until told to stop, or until one can't go on."""
-        failures = 0
-        while not self.stop.is_set():
-            began = time.monotonic()
-            try:
-                self._run_once()
-            except BaseException as error:  # noqa: BLE001  raised by run_worker
-                if self.stop.is_set():
-                    return
-                failures = 1 if time.monotonic() - began > _GOOD_SECONDS else failures + 1
-                if not may_restart(error, failures):
-                    self.failure = error
-                    _log.error("%s: given up: %s", self.shard.name, error)
-                    return
-                _log.warning("%s", error)
-                self.stop.wait(pause(error, failures))
-
-    def _run_once(self) -> None:
-        """One engine, which `stop` ends."""
-        sink = self.sink_factory(self.stop)
-        engine = self.make(sink)
-        ended = threading.Event()
-        stopper = threading.Thread(target=self._pass_on, args=(engine, ended), daemon=True)
-        stopper.start()
-        try:
-            engine.run()
-        finally:
-            ended.set()
-            stopper.join()
-            sink.close()
-
-    def _pass_on(self, engine: Engine, ended: threading.Event) -> None:
-        while not ended.wait(0.1):
-            if self.stop.is_set():
-                engine.stop()
-                return
-
-
-def may_restart(error: BaseException, failures: int) -> bool:
-    """Whether the same shard can be captured again without a person.
-
-    failures: in a row, this one included. What a new snapshot did not put right in so many tries
-    it never will.
-
-    >>> gone = SourceUnavailable("no answer", remedy="wait")
-    >>> may_restart(gone, 99), may_restart(KeyError(), 1)
-    (True, False)
+    keep: makes the keeper of a shard that was taken. meant: so many workers are to run, for which
+    room is left in the beginning. grace: seconds that a stop may take. clock: of this process.
     """
-    if isinstance(error, NeedsSnapshot):
-        return failures <= _MOST_SNAPSHOTS
-    return isinstance(error, SmugError) and error.passes
 
+    shards: dict[str, Shard]
+    store: Store
+    keep: Callable[[Shard, Hold], Keeper]
+    meant: int = 1
+    name: str = field(default_factory=worker_name)
+    grace: float = GRACE_SECONDS
+    clock: Callable[[], float] = time.monotonic
+    keepers: dict[str, Keeper] = field(default_factory=dict, init=False)
 
-def pause(error: BaseException, failures: int) -> float:
-    """Seconds to wait before the next try; failures: in a row, this one included."""
-    if failures <= 1 and not isinstance(error, SourceUnavailable):
-        return 0.0
-    longest = min(_FIRST_PAUSE * 2 ** min(failures, 16), _LONGEST_PAUSE)
-    return random.uniform(longest / 4, longest)
+    def __post_init__(self) -> None:
+        self._watched = Watched(self.store.seconds)
+        self._forget = Watched(_FORGET_LIVES * self.store.seconds)
+        self._began, self._beat = self.clock(), 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Capture until `stop`, or until all that it has was given up; raises what gave it up."""
+        self.store.sign(self.name, self._beat)
+        try:
+            while not stop.is_set() and not self._has_failed():
+                try:
+                    self.turn()
+                except StateError as error:
+                    if not error.passes:
+                        raise
+                    _log.warning("%s", error)
+                stop.wait(_TURN_SECONDS)
+        finally:
+            self._end()
+        for keeper in self.keepers.values():
+            if keeper.failure is not None:
+                raise keeper.failure
+
+    def turn(self) -> None:
+        """Renew, look at the others, take and give."""
+        self._settle()
+        self._beat += 1
+        self.store.sign(self.name, self._beat)
+        now, leases = self.clock(), self.store.leases()
+        claimed = [
+            Claimed(shard, self._owner(shard, leases.get(shard), now)) for shard in self.shards
+        ]
+        meant = self.meant if now - self._began < 2 * self.store.seconds else 1
+        due = plan(self.name, claimed, self._alive(now), meant=meant)
+        taken = 0
+        for shard in due.take:
+            if taken < due.most and self._take(shard, leases.get(shard)):
+                taken += 1
+        self._give(due.give)
+
+    def _settle(self) -> None:
+        """Renew what is held, give back what has ended, let go of what was lost."""
+        for shard, keeper in list(self.keepers.items()):
+            if keeper.lost and not keeper.alive:
+                _log.warning("%s was taken by another worker", shard)
+                del self.keepers[shard]
+            elif keeper.stopping and not keeper.alive:
+                del self.keepers[shard]
+                self._release(keeper)
+            elif not keeper.lost:
+                self._renew(keeper)
+
+    def _owner(self, shard: str, lease: Lease | None, now: float) -> str | None:
+        """Who has a shard; None when it is free. Our own without a keeper is from a lost answer."""
+        if shard in self.keepers:
+            return self.name
+        if lease is None or lease.worker in (None, self.name):
+            return None
+        moves = self._watched.moves(f"lease {shard}", (lease.counter, lease.beat), now)
+        return lease.worker if moves else None
+
+    def _alive(self, now: float) -> list[str]:
+        """The other workers that moved lately. Who stood still for long is struck out."""
+        alive = []
+        for name, beat in self.store.workers().items():
+            if name == self.name:
+                continue
+            if self._watched.moves(f"worker {name}", beat, now):
+                alive.append(name)
+            if not self._forget.moves(name, beat, now):
+                self.store.unsign(name, beat=beat)
+        return alive
+
+    def _take(self, shard: str, seen: Lease | None) -> bool:
+        hold = self.store.take(shard, self.name, seen)
+        if hold is None:
+            return False
+        from_whom = f", which {seen.worker} let lapse" if seen and seen.worker else ""
+        _log.info("%s taken%s (lease %d)", shard, from_whom, hold.lease.counter)
+        keeper = self.keepers[shard] = self.keep(self.shards[shard], hold)
+        keeper.start()
+        return True
+
+    def _give(self, count: int) -> None:
+        """Begin to hand over. A shard in its snapshot stays: elsewhere it would begin anew."""
+        going = sum(keeper.stopping for keeper in self.keepers.values())
+        ready = [
+            keeper
+            for _, keeper in sorted(self.keepers.items())
+            if not keeper.stopping and keeper.status and keeper.status.phase == "streaming"
+        ]
+        for keeper in ready[len(ready) - min(max(count - going, 0), len(ready)) :]:
+            _log.info("%s is handed over", keeper.shard.name)
+            keeper.stop()
+
+    def _release(self, keeper: Keeper) -> None:
+        try:
+            keeper.hold.release(keeper.status)
+        except StateError as error:
+            _log.warning("%s", error)
+
+    def _has_failed(self) -> bool:
+        """Whether all that this worker has was given up."""
+        kept = self.keepers.values()
+        return bool(kept) and all(keeper.failure is not None for keeper in kept)
+
+    def _end(self) -> None:
+        """Stop all engines at once and give each lease back as its engine ends; what has not ended
+        in time is given back as well, for its state is fenced.
+        """
+        left = dict(self.keepers)
+        for keeper in left.values():
+            keeper.stop()
+        deadline = renewed = time.monotonic()
+        deadline += self.grace
+        while left:
+            late = time.monotonic() > deadline
+            for shard in [shard for shard, keeper in left.items() if late or not keeper.alive]:
+                keeper = left.pop(shard)
+                if not keeper.lost:
+                    self._release(keeper)
+            if time.monotonic() - renewed > _TURN_SECONDS:
+                renewed = time.monotonic()
+                for keeper in left.values():
+                    self._renew(keeper)
+            time.sleep(0.05)
+        try:
+            self.store.unsign(self.name)
+        except StateError as error:
+            _log.warning("%s", error)
+
+    def _renew(self, keeper: Keeper) -> None:
+        try:
+            keeper.hold.renew(keeper.status)
+        except LeaseLost:
+            keeper.lose()
+        except StateError as error:
+            if not error.passes:
+                raise
+            _log.warning("%s", error)

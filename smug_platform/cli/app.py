@@ -14,6 +14,7 @@ import typer
 
 from smug_platform.cli.archive import archive
 from smug_platform.cli.erase import erase
+from smug_platform.cli.realtime import live, realtime
 from smug_platform.cli.replay import replay
 from smug_platform.errors import SmugError
 from smug_platform.settings import load_settings
@@ -47,6 +48,8 @@ app = typer.Typer(
 app.add_typer(archive, name="archive")
 app.add_typer(erase, name="erase")
 app.command()(replay)
+app.command()(realtime)
+app.command()(live)
 _Tables = Annotated[
     Optional[list[str]],  # noqa: UP045  typer reads this
     typer.Argument(help="Tables to compare; all when none is given.", show_default=False),
@@ -62,14 +65,21 @@ class _Form(StrEnum):
 
 
 @app.command()
-def up() -> None:
+def up(
+    workers: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=1, max=100, help="Capture workers that share the shards.", show_default=False
+        ),
+    ] = None,
+) -> None:
     """Start the local stack in the background: MySQL shards, Kinesis endpoint, capture.
 
-    What already runs is left alone.
+    What already runs is left alone; with --workers, so many capture afterwards, more or fewer.
     """
     from smug_platform.cli.stack import up as run
 
-    run(load_settings())
+    run(load_settings(), workers=workers)
 
 
 @app.command()
@@ -97,14 +107,20 @@ def status() -> None:
 
 
 @app.command()
-def capture() -> None:
-    """Capture all shards in the foreground: binlog to stream, until ctrl-C.
+def capture(
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="Only make the table of the workers' leases.")
+    ] = False,
+) -> None:
+    """Capture shards in the foreground: binlog to stream, until ctrl-C.
 
-    It goes on where it was stopped, or killed.
+    It goes on where it was stopped, or killed. Several of them share the shards.
     """
+    from smug_platform.cli.capture import prepare as make
     from smug_platform.cli.capture import run
 
-    run(load_settings())
+    settings = load_settings()
+    make(settings) if prepare else run(settings)
 
 
 @app.command()
@@ -178,6 +194,12 @@ def query(
         Optional[str],  # noqa: UP045
         typer.Option(help="Read lake tables at source positions: shard_0=1/3:12345#0,shard_1=..."),
     ] = None,
+    of_stream: Annotated[
+        bool, typer.Option("--live", help="Ask the stream: its changes of the last minutes.")
+    ] = False,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, help="With --live: how far back.", show_default=True)
+    ] = 5,
     form: Annotated[_Form, typer.Option("--format", help="How to print the answer.")] = _Form.table,
     output: Annotated[
         Optional[Path],  # noqa: UP045
@@ -190,16 +212,23 @@ def query(
 ) -> None:
     """Ask the lake in SQL: raw.deltas, lake.photos and so on are its tables.
 
-    Rows of lake tables that are marked _is_deleted are among the answers.
+    Rows of lake tables that are marked _is_deleted are among the answers. With --live it is the
+    stream that is asked: stream.photos has a row a change of the last minutes.
 
     Examples:
       smug query "select count(*) from lake.photos where not _is_deleted"
 
       smug query "from lake.orders" --at 2026-01-31T12:00 --output orders.parquet
+
+      smug query --live "select _op, count(*) from stream.photos group by all"
     """
     from smug_platform.cli.query import run
 
-    run(load_settings(), sql, at=at, as_of=as_of, form=form.value, output=output, limit=limit)
+    last = minutes if of_stream else None
+    run(
+        load_settings(), sql, at=at, as_of=as_of, live=last, form=form.value, output=output,
+        limit=limit,
+    )  # fmt: skip
 
 
 @app.command()

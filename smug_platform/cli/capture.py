@@ -6,17 +6,19 @@ import sys
 import threading
 import time
 
+import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table as Grid
 from sqlalchemy.exc import SQLAlchemyError
 
+from smug_platform.capture.resources import prepare_store
 from smug_platform.capture.sink import Published
 from smug_platform.capture.status import Status
 from smug_platform.capture.worker import run_worker
-from smug_platform.cli.console import alone, stop_on_signals
-from smug_platform.errors import LakeError, SmugError
+from smug_platform.cli.console import stop_on_signals
+from smug_platform.errors import LakeError
 from smug_platform.iceberg import Table, load
 from smug_platform.raw.deltas import NAME
 from smug_platform.raw.land import source_positions, stream_positions
@@ -31,8 +33,8 @@ _LOG_SECONDS = 10.0
 
 
 def run(settings: Settings) -> None:
-    """Capture all shards until ctrl-C or SIGTERM, and end the process; raises SmugError when that
-    can't go on.
+    """Capture this worker's share of the shards until ctrl-C or SIGTERM, and end the process;
+    raises SmugError when that can't go on.
     """
     stop = threading.Event()
 
@@ -41,11 +43,7 @@ def run(settings: Settings) -> None:
         return Producer(kinesis_client(stream), stream.name, Claims(settings.claims), stop=stopping)
 
     show = _Screen() if sys.stdout.isatty() else _Log()
-    # Two workers on the same shards would push each other out; the second one is refused.
-    runs = SmugError(
-        "capture runs already", remedy="see it with `smug status`, stop it with `smug down`"
-    )
-    with alone(settings.home, "capture-worker", runs), stop_on_signals(stop), show:
+    with stop_on_signals(stop), show:
         run_worker(
             settings, FLICKR, sink, landed=Raw(settings), on_status=show.on_status, stop=stop
         )
@@ -53,6 +51,12 @@ def run(settings: Settings) -> None:
     # process ("exception not rethrown"), after an orderly end.
     sys.stdout.flush()
     os._exit(0)
+
+
+def prepare(settings: Settings) -> None:
+    """Make what the workers share, and say what it is."""
+    table = prepare_store(settings)
+    typer.echo(f"table {table}" if table else "nothing to make: it is a file on this machine")
 
 
 class Raw:

@@ -15,7 +15,9 @@ from smug_platform.cli.console import console, grid
 from smug_platform.errors import QueryError
 from smug_platform.lake.asof import parse_positions
 from smug_platform.lake.query import Lake, open_lake
+from smug_platform.realtime.passing import Passing, open_passing
 from smug_platform.settings import Settings
+from smug_platform.tables.flickr import FLICKR
 
 _WIDEST = 100_000  # characters of a line that is measured
 SHOWN = 50  # rows of a table for people, unless they ask for more
@@ -29,18 +31,29 @@ def run(
     *,
     at: str | None,
     as_of: str | None = None,
+    live: float | None = None,
     form: str,
     output: Path | None,
     limit: int | None,
 ) -> None:
     """Answer the query. form: table, csv or json; output: a file, whose suffix says what it is.
 
-    limit: rows at most, 0 for all; SHOWN of a table and all else unless given.
+    live: ask the stream's changes of so many minutes instead of the lake. limit: rows at most, 0
+    for all; SHOWN of a table and all else unless given.
 
     Raises QueryError.
     """
     positions = parse_positions(as_of) if as_of else None
-    with open_lake(settings, at=at, as_of=positions, sql=sql) as lake:
+    if live is not None and (at or as_of):
+        raise QueryError("--live is of now", remedy="leave out --at and --as-of")
+    opened = (
+        open_lake(settings, at=at, as_of=positions, sql=sql)
+        if live is None
+        else open_passing(settings, FLICKR, sql, minutes=live)
+    )
+    with opened as lake:
+        if isinstance(lake, Passing) and lake.unread:
+            sys.stderr.write(f"{lake.unread:,} changes can't be read, and are left out\n")
         if output is not None:
             _copy(lake, sql, str(output), output.suffix.removeprefix("."), limit)
         elif form == "table":

@@ -1,8 +1,12 @@
 """`smug status` and `smug verify`: tables for people."""
 
+import time
+from datetime import timedelta
+
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from smug_platform.capture.store import Lease
 from smug_platform.cli.console import console, grid
 from smug_platform.oracle.differ import Difference
 from smug_platform.oracle.reconcile import Comparison, reconcile
@@ -42,8 +46,12 @@ def _parts(status: PlatformStatus) -> Grid:
 
 
 def _shards(status: PlatformStatus) -> Grid:
-    made = grid("shard", "source position", "captured position", "capture", "events/s", "lag")
+    made = grid(
+        "shard", "source position", "captured position", "capture", "events/s", "lag",
+        "worker", "for",
+    )  # fmt: skip
     for shard in status.shards:
+        worker, since = _held(shard.lease)
         made.add_row(
             shard.name,
             shard.source or "[red]does not answer[/]",
@@ -51,8 +59,22 @@ def _shards(status: PlatformStatus) -> Grid:
             shard.phase if shard.lag is not None else f"[yellow]{shard.phase}[/]",
             f"{shard.rate:,.0f}",
             _seconds(shard.lag),
+            worker,
+            since,
         )
     return made
+
+
+def _held(lease: Lease | None) -> tuple[str, str]:
+    """Who has a lease, as host:pid, and for how long; its counter says how often it changed hands.
+
+    >>> _held(None)
+    ('-', '-')
+    """
+    if lease is None or lease.worker is None:
+        return "-", "-"
+    held = timedelta(seconds=max(int(time.time()) - lease.taken_at, 0))
+    return f"{lease.worker.rpartition(':')[0]} [dim]({lease.counter})[/]", str(held)
 
 
 def _tables(status: PlatformStatus) -> Grid:

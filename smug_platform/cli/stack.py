@@ -15,15 +15,15 @@ from smug_platform.settings import PROJECT, Settings
 from smug_platform.tables.flickr import FLICKR
 
 
-def up(settings: Settings) -> None:
-    """Start what is not running, and say what was started."""
+def up(settings: Settings, *, workers: int | None = None) -> None:
+    """Start what is not running, and say what was started. workers: that capture."""
     said: list[str] = []
 
     def progress(line: str) -> None:
         said.append(line)
         typer.echo(line)
 
-    stack.up(settings, FLICKR, progress=progress)
+    stack.up(settings, FLICKR, progress=progress, workers=workers)
     if not said:
         typer.echo("everything runs already")
 

@@ -18,7 +18,7 @@ from typing import Protocol
 from smug_platform.bi.dashboard import write_dashboard
 from smug_platform.capture import server
 from smug_platform.capture.position import file_number
-from smug_platform.capture.status import load_status
+from smug_platform.capture.resources import open_store
 from smug_platform.errors import SmugError
 from smug_platform.local import stack
 from smug_platform.local.tally import Tally
@@ -250,11 +250,9 @@ class _Demo:
         return synced.moved
 
     def _tell_captured(self, *, live: bool) -> None:
-        found = [
-            status
-            for shard in self._settings.shards
-            if (status := load_status(self._settings.capture_dir(shard.name))) is not None
-        ]
+        store = open_store(self._settings)
+        told = [store.status(shard.name) for shard in self._settings.shards]
+        found = [status for status in told if status is not None]
         if not found:
             return
         self._outcome.captured = sum(status.events for status in found)

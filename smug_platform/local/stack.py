@@ -1,4 +1,4 @@
-"""The local stack: shards, Kinesis endpoint and capture worker, up and down in the background.
+"""The local stack: shards, Kinesis endpoint and capture workers, up and down in the background.
 
 `up` starts what is not running, so it can be repeated; `down` stops what `up` started and nothing
 else. The order matters both ways: the stream must be there before capture, and must outlive it
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from smug_platform.capture.status import load_status
+from smug_platform.capture.resources import open_store
 from smug_platform.errors import SourceError, StreamError
 from smug_platform.local import kinesis, mariadb
 from smug_platform.local.processes import (
@@ -31,7 +31,7 @@ from smug_platform.tables.table import Source
 CAPTURE = "capture"
 # MySQL's server id of the first shard; Debezium takes ids of its own beside.
 _FIRST_SERVER_ID = 101
-_CAPTURE_GRACE_SECONDS = 60
+_GRACE_SECONDS = 60
 _CAPTURE_START_SECONDS = 120
 
 
@@ -55,10 +55,13 @@ def up(
     *,
     progress: Callable[[str], None] = lambda _: None,
     capture: bool = True,
+    workers: int | None = None,
 ) -> None:
-    """Start what is not running of the shards, the Kinesis endpoint and the capture worker.
+    """Start what is not running of the shards, the Kinesis endpoint and the capture workers.
 
     progress: gets a line for each thing that was started. capture: False leaves it to the caller.
+    workers: that many capture, those above it are stopped; None leaves those that run, and starts
+    one if none does.
 
     Raises SettingsError in an environment that is not local, SourceError or StreamError when a
     part won't start.
@@ -76,9 +79,7 @@ def up(
     if _up_stream(registry, settings):
         progress(f"Kinesis answers at {settings.stream.endpoint}")
     if capture:
-        _, started = registry.ensure(CAPTURE, lambda: start_capture(settings))
-        if started:
-            progress("capture runs in the background")
+        _up_workers(registry, settings, workers, progress)
 
 
 def down(
@@ -93,10 +94,15 @@ def down(
     holds is gone with it.
     """
     registry = Registry(settings.home)
-    others = [p.name for p in registry.running() if p.name not in _part_names(settings)]
-    for name in [*others, CAPTURE]:
-        if registry.stop(name, grace=_CAPTURE_GRACE_SECONDS):
-            progress(f"{name} stopped")
+    running = [p.name for p in registry.running()]
+    workers = [name for name in running if _is_worker(name)]
+    others = [name for name in running if name not in {*_part_names(settings), *workers}]
+    with ThreadPoolExecutor() as stoppers:  # at once: what one gives back no other takes
+        list(stoppers.map(lambda name: registry.stop(name, grace=_GRACE_SECONDS), workers))
+    for name in others:
+        registry.stop(name, grace=_GRACE_SECONDS)
+    for name in [*others, *workers]:
+        progress(f"{name} stopped")
     if drain is not None and registry.find(kinesis.NAME):
         drain()
     for name in (kinesis.NAME, *(shard.name for shard in settings.shards)):
@@ -117,34 +123,69 @@ def status(settings: Settings) -> list[Part]:
             since = datetime.fromtimestamp(process.started, UTC)
             parts.append(Part(name, port or process.port, process.pid, since))
         else:
-            log = _capture_log(settings)
+            log = _capture_log(settings, name)
             words = last_line(log) if name == CAPTURE and log.exists() else None
             is_orderly = words is not None and "stopped at" in words
             parts.append(Part(name, port, last_words=None if is_orderly else words))
     return parts
 
 
-def start_capture(settings: Settings) -> Process:
-    """Start the capture worker in the background, with these settings as its environment.
+def start_capture(settings: Settings, name: str = CAPTURE, *, workers: int = 1) -> Process:
+    """Start a capture worker in the background, with these settings as its environment.
 
-    Returns when each shard's engine has told its first status; raises SourceError when the worker
-    ends before, with the last line of its log.
+    workers: that are being started with it. Returns when it has signed, and each shard has been
+    told of since; raises SourceError when it ends before, with the last line of its log.
     """
-    began = time.time()
+    began, store = time.time(), open_store(settings)
     process = spawn(
-        CAPTURE,
+        name,
         python("-m", "smug_platform.cli", "capture"),
-        log=_capture_log(settings),
-        env=settings_environ(settings),
+        log=_capture_log(settings, name),
+        env={**settings_environ(settings), "SMUG_WORKERS": str(workers)},
     )
 
     def runs() -> bool:
-        found = [load_status(settings.capture_dir(shard.name)) for shard in settings.shards]
+        if not any(f":{process.pid}:" in signed for signed in store.workers()):
+            return False
+        found = [store.status(shard.name) for shard in settings.shards]
         fresh = [one for one in found if one and one.updated_at >= began]
         return len(fresh) == len(found) and any(one.phase != "failed" for one in fresh)
 
     wait_until(runs, process, seconds=_CAPTURE_START_SECONDS, error=SourceError)
     return process
+
+
+def _up_workers(
+    registry: Registry, settings: Settings, count: int | None, progress: Callable[[str], None]
+) -> None:
+    running = [p.name for p in registry.running() if _is_worker(p.name)]
+    wanted = [worker_name(number) for number in range(count or 1)]
+    for name in [] if count is None else [name for name in running if name not in wanted]:
+        if registry.stop(name, grace=_GRACE_SECONDS):
+            progress(f"{name} stopped")
+
+    def start(name: str) -> bool:
+        return registry.ensure(name, lambda: start_capture(settings, name, workers=len(wanted)))[1]
+
+    if count is None and running:
+        return
+    with ThreadPoolExecutor() as starters:
+        for name, started in zip(wanted, starters.map(start, wanted), strict=True):
+            if started:
+                progress(f"{name} runs in the background")
+
+
+def worker_name(number: int) -> str:
+    """The name in the register of the nth capture worker, from 0.
+
+    >>> worker_name(0), worker_name(2)
+    ('capture', 'capture_3')
+    """
+    return CAPTURE if number == 0 else f"{CAPTURE}_{number + 1}"
+
+
+def _is_worker(name: str) -> bool:
+    return name == CAPTURE or name.startswith(f"{CAPTURE}_")
 
 
 def settings_environ(settings: Settings) -> dict[str, str]:
@@ -197,8 +238,8 @@ def _up_stream(registry: Registry, settings: Settings) -> bool:
     return started
 
 
-def _capture_log(settings: Settings) -> Path:
-    return settings.home / "logs" / "capture.log"
+def _capture_log(settings: Settings, name: str) -> Path:
+    return settings.home / "logs" / f"{name}.log"
 
 
 def _part_names(settings: Settings) -> Sequence[str]:

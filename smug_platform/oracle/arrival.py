@@ -14,7 +14,8 @@ from pyiceberg.table import Table as Iceberg
 
 from smug_platform import iceberg
 from smug_platform.capture.position import Position, file_number
-from smug_platform.capture.state import State, load_state
+from smug_platform.capture.resources import open_store
+from smug_platform.capture.state import State
 from smug_platform.errors import SmugError
 from smug_platform.lake.merge import kind_of, merged_sequence, name_of
 from smug_platform.lake.target import Target
@@ -67,7 +68,8 @@ class Stage:
 
 def capture_states(settings: Settings) -> dict[str, State]:
     """What capture remembers of each shard; a shard that was never captured is left out."""
-    found = {shard.name: load_state(settings.capture_dir(shard.name)) for shard in settings.shards}
+    store = open_store(settings)
+    found = {shard.name: store.state(shard.name) for shard in settings.shards}
     return {name: state for name, state in found.items() if state is not None}
 
 

@@ -16,6 +16,7 @@ from smug_platform.lake.checks import hourly_checks
 from smug_platform.lake.target import targets
 from smug_platform.oracle.reconcile import Comparison, reconcile
 from smug_platform.orchestration.shard_checks import shard_checks
+from smug_platform.realtime.assets import realtime_checks
 from smug_platform.settings import Settings
 from smug_platform.tables.table import Source
 from smug_platform.warehouse.assets import replica_key
@@ -25,12 +26,14 @@ _SHOWN = 5
 
 
 def slow_checks(settings: Settings, source: Source) -> list[dg.AssetChecksDefinition]:
-    """The checks by the hour: of lake and shards, and the reconciliation where it can run."""
+    """The checks by the hour: of lake and shards, and where they can run the reconciliation and
+    that of the live numbers.
+    """
     found = [hourly_checks(targets(source))]
     if settings.shards:
         found.append(shard_checks(settings))
     here = settings.warehouse == "duckdb"
-    return [reconciliation_checks(settings, source), *found] if here else found
+    return [reconciliation_checks(settings, source), realtime_checks(), *found] if here else found
 
 
 def reconciliation_checks(settings: Settings, source: Source) -> dg.AssetChecksDefinition:

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from pyiceberg.table import Table as Iceberg
 
 from smug_platform.capture.assets import shard_key
-from smug_platform.capture.state import State, load_state
-from smug_platform.capture.status import Status, load_status
+from smug_platform.capture.resources import open_store
+from smug_platform.capture.state import State
+from smug_platform.capture.status import Status
 from smug_platform.errors import SmugError
 from smug_platform.raw.deltas import delta_files, open_deltas, read_columns
 from smug_platform.raw.land import source_positions, stream_positions
@@ -65,14 +66,14 @@ def check_shard(
     settings: Settings, lakehouse: Lakehouse, shard: str
 ) -> Iterator[dg.AssetCheckResult]:
     """The results of both checks of one shard."""
-    folder = settings.capture_dir(shard)
+    store = open_store(settings)
     try:
-        state = load_state(folder)  # before raw: what is published meanwhile is not asked for
+        state = store.state(shard)  # before raw: what is published meanwhile is not asked for
     except SmugError as error:
         yield _result(shard, LANDED, passed=False, why=str(error))
     else:
         yield published_is_landed(shard, state, open_deltas(lakehouse.catalog))
-    status = load_status(folder)
+    status = store.status(shard)
     yield (
         capture_is_alive(status, time.time())
         if status

@@ -1,5 +1,5 @@
-"""The assets in the order of the data's way: source, stream, raw, lake, warehouse, models, bi; and
-what keeps the lake.
+"""The assets in the order of the data's way: source, stream, raw, lake, warehouse, models, bi; what
+keeps the lake, and what stands beside it.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from smug_platform.lake.assets import lake_assets
 from smug_platform.lake.target import targets
 from smug_platform.orchestration.compaction import compaction
 from smug_platform.raw.assets import deltas
+from smug_platform.realtime.assets import realtime_asset
 from smug_platform.settings import Settings
 from smug_platform.stream.assets import stream_assets
 from smug_platform.tables.table import Source
@@ -33,4 +34,5 @@ def way(settings: Settings, source: Source) -> Sequence[dg.AssetsDefinition | dg
         *bi_assets(settings, graph),
         compaction(lake),
         archive_assets(),
+        realtime_asset(settings),
     ]

@@ -53,9 +53,7 @@ def decode(records: Sequence[Record]) -> tuple[pa.Table, list[Refused]]:
 
     A schema change that concerns several tables becomes one delta a table.
     """
-    pieces = in_pieces(partial(_decode, _Readers(), records), len(records))
-    found = pa.concat_tables([table for table, _ in pieces])
-    refused = [_refused(records[number]) for _, numbers in pieces for number in numbers]
+    found, _, refused = read(records)
     is_ddl = pc.equal(found["op"], _DDL).to_numpy()
     if is_ddl.any():
         changes = _schema_changes(found.filter(pa.array(is_ddl)))
@@ -64,10 +62,23 @@ def decode(records: Sequence[Record]) -> tuple[pa.Table, list[Refused]]:
     return found.append_column("landed_at", landed_at).select(raw.ARROW.names), refused
 
 
+def read(records: Sequence[Record]) -> tuple[pa.Table, Array, list[Refused]]:
+    """Each envelope as one row, of which record each is, and what is no envelope.
+
+    A schema change has no table's name, and is there as often as it came; `landed_at` is missing.
+    """
+    pieces = in_pieces(partial(_decode, _Readers(), records), len(records))
+    found = pa.concat_tables([table for table, _, _ in pieces])
+    refused = [_refused(records[number]) for _, _, numbers in pieces for number in numbers]
+    return found, np.concatenate([numbers for _, numbers, _ in pieces]), refused
+
+
 def _decode(
     readers: _Readers, records: Sequence[Record], begin: int, end: int
-) -> tuple[pa.Table, list[int]]:
-    """Rows of some records, and the numbers of those that are no envelopes."""
+) -> tuple[pa.Table, Array, list[int]]:
+    """Rows of some records, of which record each is, and the numbers of those that are no
+    envelopes.
+    """
     records = records[begin:end]
     data = pa.array([record.data for record in records], pa.binary())
     text, bounds = content(data)
@@ -100,7 +111,8 @@ def _decode(
     is_refused = np.ones(len(records), dtype=bool)
     is_refused[fits[good]] = False
     schema = pa.schema([raw.ARROW.field(name) for name in columns])
-    return pa.table(columns).cast(schema), (np.flatnonzero(is_refused) + begin).tolist()
+    refused = (np.flatnonzero(is_refused) + begin).tolist()
+    return pa.table(columns).cast(schema), fits[good] + begin, refused
 
 
 def _row_numbers(head: Texts, about: Texts) -> Array:

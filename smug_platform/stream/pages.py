@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -58,10 +59,13 @@ class Page:
 
 
 class Pages:
-    """Reads one stream. Not for use by two threads at once."""
+    """Reads one stream. Not for use by two threads at once.
 
-    def __init__(self, client: "KinesisClient", stream: str) -> None:
-        self._client, self._stream = client, stream
+    since: where a shard is begun that nothing was read of; its oldest record unless given.
+    """
+
+    def __init__(self, client: "KinesisClient", stream: str, since: datetime | None = None) -> None:
+        self._client, self._stream, self._since = client, stream, since
         self._iterators: dict[str, tuple[str | None, str]] = {}
         self._limits: dict[str, int] = {}
 
@@ -91,8 +95,9 @@ class Pages:
     ) -> Page | None:
         """The records after a sequence number, None when Kinesis gave none before `until`.
 
-        after: None for the shard's oldest. until: a moment of time.monotonic. peek: only one
-        record, and stay before it. Raises StreamError.
+        after: None for the shard's oldest, or the first since the moment that was asked for.
+        until: a moment of time.monotonic. peek: only one record, and stay before it. Raises
+        StreamError.
         """
         refusals = 0
         while True:
@@ -126,7 +131,14 @@ class Pages:
         kept = self._iterators.get(shard)
         if kept and kept[0] == after:
             return kept[1]
-        if after is None:
+        if after is None and self._since is not None:
+            answer = self._client.get_shard_iterator(
+                StreamName=self._stream,
+                ShardId=shard,
+                ShardIteratorType="AT_TIMESTAMP",
+                Timestamp=self._since,
+            )
+        elif after is None:
             answer = self._client.get_shard_iterator(
                 StreamName=self._stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
             )

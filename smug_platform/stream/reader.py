@@ -8,15 +8,14 @@ commits the one commits the other with it.
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-
-import orjson
 
 from smug_platform.errors import StreamError
 from smug_platform.stream.aggregate import DamagedRecord, unpack
 from smug_platform.stream.claims import BadClaim, Claims
 from smug_platform.stream.client import describe, ensure_stream, kinesis_client
+from smug_platform.stream.envelope import NotAnEnvelope, check_envelope
 from smug_platform.stream.pages import (
     CAPTURE_ANEW,
     END,
@@ -28,6 +27,7 @@ from smug_platform.stream.pages import (
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kinesis.type_defs import RecordTypeDef
 
 __all__ = [
     "END",
@@ -46,12 +46,15 @@ _SLACK_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One envelope. sub: its index in the stream record it came in."""
+    """One envelope. sub: its index in the stream record it came in; partition: the partition key
+    of that record, which says the lane.
+    """
 
     data: bytes
     stream_shard: str
     sequence_number: str
     sub: int
+    partition: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,14 +129,21 @@ class Reader:
     """Reads one stream. Not for use by two threads at once.
 
     claims: where oversized records are. refresh: seconds for which a peek believes what it knows
-    of the stream's shards.
+    of the stream's shards. since: where a shard without a position is begun; its oldest record
+    unless given.
     """
 
     def __init__(
-        self, client: "KinesisClient", stream: str, claims: Claims, *, refresh: float = 5.0
+        self,
+        client: "KinesisClient",
+        stream: str,
+        claims: Claims,
+        *,
+        refresh: float = 5.0,
+        since: datetime | None = None,
     ) -> None:
         self._client, self._stream, self._claims = client, stream, claims
-        self._pages = Pages(client, stream)
+        self._pages = Pages(client, stream, since)
         self._refresh = refresh
         self._incarnation = ""
         self._retention = 0
@@ -240,7 +250,7 @@ class _Reading:
             if not self.bounds.open:
                 self.behind = max(self.behind, page.behind, 1)
                 return False
-            self._take(shard.id, record["SequenceNumber"], bytes(record["Data"]), claims)
+            self._take(shard.id, record, claims)
         if page.ended:
             self.sequences[shard.id] = END
         if page.ended or (not page.records and page.behind == 0):
@@ -259,7 +269,8 @@ class _Reading:
             timedelta(milliseconds=behind),
         )
 
-    def _take(self, shard: str, sequence: str, data: bytes, claims: Claims) -> None:
+    def _take(self, shard: str, record: "RecordTypeDef", claims: Claims) -> None:
+        sequence, data = record["SequenceNumber"], bytes(record["Data"])
         self.sequences[shard] = sequence
         try:
             found = unpack(data)
@@ -269,11 +280,11 @@ class _Reading:
         for sub, envelope in enumerate(found):
             try:
                 whole = claims.resolve(envelope)
-                _check_envelope(whole, plain=whole is data)
-            except (BadClaim, _NotAnEnvelope) as error:
+                check_envelope(whole, plain=whole is data)
+            except (BadClaim, NotAnEnvelope) as error:
                 self.poison.append(Poison(envelope, str(error), shard, sequence))
                 continue
-            self.records.append(Record(whole, shard, sequence, sub))
+            self.records.append(Record(whole, shard, sequence, sub, record["PartitionKey"]))
             self.bounds.records -= 1
             self.bounds.bytes -= len(whole)
 
@@ -283,18 +294,3 @@ class _Reading:
 
     def _ended(self, shard: str) -> bool:
         return self.sequences.get(shard) == END
-
-
-class _NotAnEnvelope(ValueError):
-    """A user record that nobody here wrote."""
-
-
-def _check_envelope(data: bytes, *, plain: bool) -> None:
-    """Ours are JSON objects. A plain record is parsed to see, one from a pack had a checksum."""
-    if not data.startswith(b"{"):
-        raise _NotAnEnvelope("the record is no JSON object")
-    if plain:
-        try:
-            orjson.loads(data)
-        except ValueError as error:
-            raise _NotAnEnvelope(f"the record is no JSON: {error}") from None

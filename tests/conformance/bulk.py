@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from smug_platform.capture.state import State, load_state
+from smug_platform.capture.state import State
 from smug_platform.settings import Settings, load_settings
 from smug_platform.tables.table import Source, Table
 from tests.conformance.stack import PATIENCE, Stack
+from tests.states import state_of
 
 _ROOT = Path(__file__).parents[2]
 SOURCE = Source(
@@ -55,15 +56,15 @@ def kill_when(
     process: "subprocess.Popen[bytes]", settings: Settings, ready: Callable[[State], bool]
 ) -> State:
     """SIGKILL as soon as capture's state is so; the state that is left."""
-    folder = settings.capture_dir(settings.shards[0].name)
+    shard = settings.shards[0].name
     until = time.monotonic() + PATIENCE
-    while (state := load_state(folder)) is None or not ready(state):
+    while (state := state_of(settings, shard)) is None or not ready(state):
         assert process.poll() is None, "capture ended by itself"
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.002)
     process.kill()
     process.wait()
-    left = load_state(folder)
+    left = state_of(settings, shard)
     assert left is not None
     return left
 

@@ -9,7 +9,6 @@ from functools import cached_property
 
 from smug_platform.capture.position import file_number
 from smug_platform.capture.sink import Sink
-from smug_platform.capture.state import load_state
 from smug_platform.capture.status import Status
 from smug_platform.capture.worker import run_worker
 from smug_platform.errors import SmugError
@@ -20,6 +19,7 @@ from smug_platform.stream.client import ensure_stream, kinesis_client
 from smug_platform.stream.producer import Producer
 from smug_platform.sync import Platform
 from smug_platform.tables.table import Source
+from tests.states import state_of
 
 PATIENCE = 120.0
 
@@ -70,9 +70,11 @@ class Capture:
 
     def wait_streaming(self) -> None:
         """Until each shard's snapshot is on the stream."""
-        states = [self.settings.capture_dir(shard.name) for shard in self.settings.shards]
+        names = [shard.name for shard in self.settings.shards]
         wait(
-            lambda: all((s := load_state(state)) and not s.in_snapshot for state in states),
+            lambda: all(
+                (s := state_of(self.settings, name)) and not s.in_snapshot for name in names
+            ),
             alive=self.check,
         )
 
@@ -82,7 +84,7 @@ class Capture:
         wait(lambda: all(self._is_past(name, *end) for name, end in ends.items()), alive=self.check)
 
     def _is_past(self, shard: str, file: str, offset: int) -> bool:
-        state = load_state(self.settings.capture_dir(shard))
+        state = state_of(self.settings, shard)
         if state is None or state.in_snapshot or state.log is None:
             return False
         return (file_number(state.log[0]), state.log[1]) >= (file_number(file), offset)

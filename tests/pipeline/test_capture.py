@@ -18,8 +18,6 @@ from smug_platform.capture import server
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.server import preflight
 from smug_platform.capture.sink import Published
-from smug_platform.capture.state import load_state
-from smug_platform.capture.status import load_status
 from smug_platform.errors import SmugError, SourceError
 from smug_platform.local.mariadb import connect, start_shard
 from smug_platform.local.processes import Process
@@ -31,6 +29,7 @@ from smug_platform.tables.flickr import FLICKR
 from smug_platform.tables.table import Source, Table
 from tests.conftest import fresh_database, local_settings
 from tests.pipeline.capturing import PATIENCE, Kept, capturing
+from tests.states import state_of, status_of
 
 ROOT = Path(__file__).parents[2]
 SMALL = Source(
@@ -150,7 +149,7 @@ def test_a_snapshot_then_the_binlog(fresh_shards: Settings):
     views = [change for _, change in kept.changes if change.topic == "shard_1.flickr.photo_views"]
     assert [(view.key, view.number) for view in views] == [(None, 1), (None, 2)]
     for shard in fresh_shards.shards:
-        status = load_status(fresh_shards.capture_dir(shard.name))
+        status = status_of(fresh_shards, shard.name)
         assert status is not None
         assert (status.phase, status.epoch) == ("stopped", 1)
 
@@ -176,7 +175,7 @@ def test_an_idle_source_has_no_lag_and_its_position_advances(one: Settings):
     kept = Kept()
     with capturing(one, SMALL, kept) as worker:
         worker.wait_streaming()
-        before = load_state(one.capture_dir("shard_0"))
+        before = state_of(one)
         with connect(one.shards[0]) as cursor:  # nothing that is captured
             cursor.execute("CREATE DATABASE IF NOT EXISTS flickr_other")
             cursor.execute("CREATE TABLE IF NOT EXISTS flickr_other.t (a INT)")
@@ -186,7 +185,7 @@ def test_an_idle_source_has_no_lag_and_its_position_advances(one: Settings):
 
 
 def _offset(settings: Settings) -> tuple[str, int]:
-    state = load_state(settings.capture_dir("shard_0"))
+    state = state_of(settings)
     return (state and state.log) or ("", 0)
 
 
@@ -247,8 +246,7 @@ def test_L04_numbering_that_restarted_and_grew_past_is_told_by_what_stands_there
         worker.wait_streaming()
         sql(shard, album(1), album(2))
         worker.wait(lambda: kept.ids("albums") == {1, 2})
-        folder = one.capture_dir("shard_0")
-        worker.wait(lambda: (state := load_state(folder)) is not None and state.mark is not None)
+        worker.wait(lambda: (state := state_of(one)) is not None and state.mark is not None)
     sql(shard, "RESET MASTER", "DELETE FROM albums", *(album(key) for key in range(1, 20)))
     seen = len(kept.changes)
     with capturing(one, SMALL, kept) as worker:
@@ -339,7 +337,7 @@ def test_a_stream_that_was_lost_is_filled_again_unless_all_had_landed(one: Setti
     sql(shard, album(1))
     with capturing(one, SMALL, kept) as worker:
         worker.wait_streaming()
-    state, raw = load_state(one.capture_dir("shard_0")), Holds(landed=landed)
+    state, raw = state_of(one), Holds(landed=landed)
     kept.incarnation = "second"
     seen = len(kept.changes)
     sql(shard, album(2))
@@ -582,6 +580,7 @@ def _spawn(settings: Settings) -> "subprocess.Popen[str]":
         "SMUG_MYSQL_PORT": str(settings.shards[0].port),
         "SMUG_KINESIS_PORT": str(settings.stream.endpoint).rpartition(":")[2],
         "PYTHONWARNINGS": "ignore",
+        "SMUG_LEASE_SECONDS": "2",
     }
     return subprocess.Popen(
         [sys.executable, "-m", "tests.pipeline.capture_process"],

@@ -32,6 +32,9 @@ from smug_platform.orchestration.drain import DrainConfig
 from smug_platform.orchestration.jobs import DRAIN, LIVE
 from smug_platform.orchestration.sensors import tick
 from smug_platform.orchestration.shard_checks import ALIVE
+from smug_platform.realtime.assets import WINDOWS
+from smug_platform.realtime.consume import Consumer
+from smug_platform.realtime.store import Store, store_path
 from smug_platform.settings import PROJECT, Settings, load_settings
 from smug_platform.sync import Platform, ToTheMarts, ingest, keep_on, sync
 from smug_platform.tables.flickr import FLICKR
@@ -353,6 +356,41 @@ def test_a_run_that_is_killed_is_made_good_by_the_next(
     layers = 1 if moment in IN_THE_LAKE else 2 if moment in IN_THE_WAREHOUSE else 3
     assert {name.partition(".")[0] for name in found} == set(LAYERS[:layers])
     assert not ingest(platform).moved
+
+
+def test_the_live_numbers_are_held_to_the_marts_at_their_position(
+    platform: Platform,
+    stream: Recorded,
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+) -> None:
+    held_back, stream.envelopes = stream.envelopes[-200:], stream.envelopes[:-200]
+    assert sync(platform).problems == ()
+    assert {each.severity for each in live_checks(defs, instance)} == {dg.AssetCheckSeverity.WARN}
+    stream.envelopes += held_back  # the live numbers are ahead of the marts, by all of these
+    with Store(store_path(platform.settings)) as store:
+        consumer = Consumer(store, stream, FLICKR)  # type: ignore[arg-type]
+        while consumer.step(most=300).behind:
+            pass
+        equal = live_checks(defs, instance)
+        assert [(each.passed, each.description) for each in equal] == [(True, None)] * 5
+        assert all(each.metadata["total"].value > 0 for each in equal)
+        with store.writing() as connection:
+            connection.execute("update days set value = value + 1 where metric = 'comments'")
+    wrong = [each for each in live_checks(defs, instance) if not each.passed]
+    assert [(each.check_name, each.severity) for each in wrong] == [
+        ("comments_equal_marts", dg.AssetCheckSeverity.ERROR)
+    ]
+    assert "in the marts" in str(wrong[0].description)
+
+
+def live_checks(
+    defs: dg.Definitions, instance: dg.DagsterInstance
+) -> list[dg.AssetCheckEvaluation]:
+    keys = {key for key in defs.resolve_asset_graph().asset_check_keys if key.asset_key == WINDOWS}
+    job = defs.resolve_job_def("reconciliation")
+    found = job.get_subset(asset_check_selection=keys).execute_in_process(instance=instance)
+    return sorted(found.get_asset_check_evaluations(), key=lambda each: each.check_name)
 
 
 def test_an_erased_account_is_gone_from_replicas_and_marts(platform: Platform) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from smug_platform.capture.status import load_status
 from smug_platform.errors import SourceError, StreamError
 from smug_platform.local.activity.plan import EVOLUTIONS
 from smug_platform.local.kinesis import answers as kinesis_answers
@@ -25,6 +24,7 @@ from smug_platform.local.workload import run_workload
 from smug_platform.settings import Settings, Shard
 from smug_platform.tables.flickr import FLICKR
 from tests.conftest import fresh_database, local_settings
+from tests.states import status_of
 
 CHANGES = 20_000
 
@@ -260,7 +260,7 @@ def test_the_stack_comes_up_once_and_goes_down_in_order(tmp_path: Path) -> None:
         up(settings, FLICKR, progress=lines.append)
         assert lines[3:] == ["capture runs in the background"]
         for shard in settings.shards:
-            told = load_status(settings.capture_dir(shard.name))
+            told = status_of(settings, shard.name)
             assert told is not None
             assert told.phase in {"snapshot", "streaming"}
         lines.pop()

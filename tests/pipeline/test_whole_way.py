@@ -23,7 +23,6 @@ import pytest
 
 from smug_platform.capture import server
 from smug_platform.capture.position import file_number
-from smug_platform.capture.state import load_state, save_state
 from smug_platform.cli import main
 from smug_platform.local import mariadb
 from smug_platform.local.kinesis import forget_streams
@@ -45,6 +44,7 @@ from smug_platform.sync import Platform
 from smug_platform.tables.flickr import FLICKR
 from smug_platform.tables.table import Source, Table
 from tests.conftest import free_port, fresh_database
+from tests.states import keep_state, state_of
 
 PATIENCE = 90.0
 
@@ -194,13 +194,13 @@ def test_a_workload_arrives_and_is_verified(
 
 
 def test_capture_that_is_killed_in_mid_stream_loses_and_doubles_nothing(way: Way) -> None:
-    state = load_state(way.settings.capture_dir("shard_0"))
+    state = state_of(way.settings)
     assert state is not None
     assert state.position is not None
     before = state.position
 
     def moved() -> bool:
-        now = load_state(way.settings.capture_dir("shard_0"))
+        now = state_of(way.settings)
         return now is not None and now.position is not None and now.position > before
 
     with aside(lambda stop: way.write(6_000, seed=3, rate=1_500, stop=stop)) as stop:
@@ -227,18 +227,6 @@ def test_verified_while_members_write(way: Way) -> None:
         found = way.verified("photos", "comments", "photo_views")
     assert sum(one.rows for one in found) > 1_000
     way.catch_up()
-
-
-def test_a_second_worker_is_refused(way: Way) -> None:
-    second = subprocess.run(
-        [sys.executable, "-m", "smug_platform.cli", "capture"],
-        env={**os.environ, **settings_environ(way.settings)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (second.returncode, second.stderr.count("\n")) == (2, 1)
-    assert "capture runs already" in second.stderr
 
 
 def test_sigterm_ends_capture_cleanly(way: Way) -> None:
@@ -270,13 +258,12 @@ def test_what_has_not_arrived_is_named(way: Way) -> None:
 
 def test_a_capture_that_fell_back_an_epoch_is_not_verified(way: Way) -> None:
     """Every row then stands after the place at which the source is read, and none is compared."""
-    folder = way.settings.capture_dir("shard_0")
     assert way.stop() == 0
-    state = load_state(folder)
+    state = state_of(way.settings)
     assert state is not None
-    save_state(folder, replace(state, epoch=state.epoch - 1))
+    keep_state(way.settings, replace(state, epoch=state.epoch - 1))
     found = reconcile(way.settings, FLICKR, tables=["photos"], timeout=PATIENCE)
-    save_state(folder, state)
+    keep_state(way.settings, state)
     way.start()
     assert {one.shard: one.equal for one in found} == {"shard_0": False, "shard_1": True}
     assert "source is only at 0/" in str(found[0].differences[0])

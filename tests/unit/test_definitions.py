@@ -36,7 +36,7 @@ BI = {
 }  # fmt: skip
 GROUPS = {
     "sources", "stream", "raw", "lake_accounts", "lake_photos", "lake_community", "lake_commerce",
-    "warehouse", "staging", "intermediate", "marts", "bi", "upkeep", "archive",
+    "warehouse", "staging", "intermediate", "marts", "bi", "upkeep", "archive", "realtime",
 }  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def test_the_keys(defs: dg.Definitions) -> None:
     layers = {key.path[0] for key in defs.resolve_all_asset_keys()}
     assert layers == {
         "mysql", "stream", "raw", "lake", "warehouse", "staging", "intermediate", "marts", "bi",
-        "upkeep", "archive",
+        "upkeep", "archive", "realtime",
     }  # fmt: skip
 
 

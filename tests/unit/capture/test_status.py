@@ -1,7 +1,5 @@
-from pathlib import Path
-
 from smug_platform.capture.position import Position
-from smug_platform.capture.status import Meter, Status, load_status, save_status
+from smug_platform.capture.status import Meter, Status, decode_status, encode_status
 
 
 def meter() -> Meter:
@@ -10,11 +8,9 @@ def meter() -> Meter:
     return made
 
 
-def test_a_status_comes_back_as_it_was(tmp_path: Path):
-    assert load_status(tmp_path) is None
+def test_a_status_comes_back_as_it_was():
     status = Status("shard_0", "streaming", 1, Position(1, 2, 3), 10, 2.5, 0.5, "note", 17.0)
-    save_status(tmp_path, status)
-    assert load_status(tmp_path) == status
+    assert decode_status(encode_status(status)) == status
 
 
 def test_the_rate_is_that_of_the_last_seconds():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from smug_platform.capture.position import Position
-from smug_platform.capture.state import State, save_state
+from smug_platform.capture.state import State
 from smug_platform.lake.compact import compact
 from smug_platform.lake.feed import current_snapshots
 from smug_platform.lake.merge import merge
@@ -28,6 +28,7 @@ from smug_platform.raw import deltas as raw
 from smug_platform.raw.catalog import open_catalog
 from smug_platform.settings import load_settings
 from tests.history import Shard, arrow
+from tests.states import keep_state
 from tests.unit.lake.test_merge import COLUMNS, PHOTOS, land, new_catalog
 
 TARGET = Target(PHOTOS)
@@ -150,8 +151,8 @@ def test_waiting_ends_and_names_the_stage(tmp_path: Path) -> None:
     with pytest.raises(NotArrived, match=r"not captured within 0 s: shard_0.*smug up") as raised:
         await_arrival(settings, catalog, [TARGET], [cut], timeout=0)
     assert raised.value.stage.name == "captured"
-    save_state(settings.capture_dir("shard_0"), a_state(3, 500))
+    keep_state(settings, a_state(3, 500))
     with pytest.raises(NotArrived, match=r"not landed.*smug sync --until-quiet"):
         await_arrival(settings, catalog, [TARGET], [cut], timeout=0)
-    save_state(settings.capture_dir("shard_0"), a_state(3, 500, position=None))
+    keep_state(settings, a_state(3, 500, position=None))
     await_arrival(settings, catalog, [TARGET], [cut], timeout=0)

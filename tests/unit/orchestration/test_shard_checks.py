@@ -8,9 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from smug_platform.capture.items import SqliteItems
 from smug_platform.capture.position import Position
-from smug_platform.capture.state import NAME, State, save_state
-from smug_platform.capture.status import Status, save_status
+from smug_platform.capture.state import State
+from smug_platform.capture.status import Status
 from smug_platform.orchestration.shard_checks import (
     ALIVE,
     LANDED,
@@ -26,6 +27,7 @@ from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings, load_settings
 from tests.history import Shard, column
 from tests.recorded import Recorded
+from tests.states import hold_of
 
 SEQUENCE = "shardId-000000000000"
 
@@ -126,14 +128,15 @@ def test_elsewhere_the_age_of_what_landed_tells(lakehouse: Lakehouse, photos: Sh
 def test_each_shard_is_checked_by_what_its_folder_holds(
     settings: Settings, lakehouse: Lakehouse, state: State
 ) -> None:
-    folder = settings.capture_dir("shard_0")
-    save_state(folder, state)
-    save_status(folder, Status("shard_0", "failed", note="no rights", updated_at=0.0))
+    hold = hold_of(settings)
+    hold.save(state)
+    hold.renew(Status("shard_0", "failed", note="no rights", updated_at=0.0))
     landed, alive = check_shard(settings, lakehouse, "shard_0")
     assert (landed.check_name, landed.passed) == (LANDED, True)
     assert (alive.check_name, alive.passed) == (ALIVE, False)
     assert str(alive.description).endswith("; no rights")
-    (folder / NAME).write_text("{")
+    items = SqliteItems(settings.home / "capture" / "state.db")
+    items.update("shard_0", "state", {"state": "{"}, expect={})
     landed, _ = check_shard(settings, lakehouse, "shard_0")
     assert not landed.passed
     assert "can't be read" in str(landed.description)

@@ -1,0 +1,140 @@
+"""Counting the live stream: changes a second on one core, memory over an hour, delays on the stack.
+
+The first table counts batches of changes that are in memory as records of the stream, packed as the
+producer packs them (two images of 500 bytes and Debezium's source block for an update), into the
+numbers on disk. The second lets an hour of the source's time pass. `--stack` starts a local stack
+instead, writes at `--rate` changes a second to it, and prints how long changes take from the commit
+at the source to the number that readers see.
+"""
+
+import os
+import signal
+import statistics
+import subprocess
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import psutil
+import typer
+from bench.live import Day, expected
+from bench.process import fresh
+from bench.show import grid, numbers, print_grid, progress
+from bench.stack import settings_in, start, workload
+
+from smug_platform.local import stack
+from smug_platform.local.processes import python
+from smug_platform.realtime.consume import Consumer
+from smug_platform.realtime.look import look
+from smug_platform.realtime.moment import sums_at
+from smug_platform.realtime.store import Store, store_path
+from smug_platform.tables.flickr import FLICKR
+
+_SEED_CHANGES = 2_000
+
+
+def main(
+    batches: Annotated[str, typer.Option(help="changes a step, by commas")] = "1_000,10_000,50_000",
+    runs: Annotated[int, typer.Option(help="steps of which the median is taken")] = 9,
+    hour_rate: Annotated[int, typer.Option(help="changes a second in the hour; 0: none")] = 1_000,
+    on_stack: Annotated[bool, typer.Option("--stack", help="delays on a local stack")] = False,
+    rate: Annotated[float, typer.Option(help="with --stack: changes a second")] = 5_000.0,
+    seconds: Annotated[float, typer.Option(help="with --stack: for so long")] = 60.0,
+) -> None:
+    """Run the benchmark and print its tables."""
+    if on_stack:
+        delays(rate, seconds)
+        return
+    found = grid("changes a step", "ms", "changes/s", "MB/s of records", "peak MB (own)")
+    for size in numbers(batches):
+        done = fresh(steps, size, runs)
+        took, changes, size_bytes = done.value
+        found.add_row(
+            f"{changes:,}", f"{took * 1000:,.0f}", f"{changes / took:,.0f}",
+            f"{size_bytes / took / 1e6:,.0f}", done.memory,
+        )  # fmt: skip
+    print_grid("counted on one core, medians", found)
+    if hour_rate:
+        print_grid(f"an hour at {hour_rate:,} changes a second", fresh(hour, hour_rate).value)
+
+
+def steps(size: int, runs: int) -> tuple[float, int, int]:
+    """Median seconds of a step on one core, its changes, and the bytes of its records."""
+    _on_one_core()
+    day = Day(rate=size, seconds=1.0)
+    took, sizes = [], []
+    with TemporaryDirectory() as folder, Store(Path(folder) / "live.db") as store:
+        consumer = Consumer(store, day, FLICKR, clock=lambda: day.now)  # type: ignore[arg-type]
+        for number in range(runs + 2):
+            day.prepare()
+            sizes.append(sum(len(data) for _, data in day.waiting))
+            began = time.perf_counter()
+            step = consumer.step()
+            if number > 1:
+                took.append(time.perf_counter() - began)
+        _check(store, 2 * day.made)
+    return statistics.median_low(took), step.changes, statistics.median_low(sizes)
+
+
+def hour(rate: int) -> Any:
+    """An hour of the source's time: a line each ten minutes of it."""
+    _on_one_core()
+    day = Day(rate=rate, seconds=10.0)
+    found = grid("minute", "changes", "changes/s", "resident MB", "MB of the file")
+    with TemporaryDirectory() as folder, Store(Path(folder) / "live.db") as store:
+        consumer = Consumer(store, day, FLICKR, clock=lambda: day.now)  # type: ignore[arg-type]
+        began, spent, changes = day.now, 0.0, 0
+        while day.now < began + 3600:
+            day.prepare()
+            step = consumer.step()
+            spent, changes = spent + step.seconds, changes + step.changes
+            if (day.now - began) % 600 < day.seconds:
+                size = sum(path.stat().st_size for path in Path(folder).iterdir())
+                memory = psutil.Process().memory_info().rss
+                found.add_row(
+                    f"{(day.now - began) / 60:.0f}", f"{changes:,}", f"{changes / spent:,.0f}",
+                    f"{memory / 1e6:,.0f}", f"{size / 1e6:,.1f}",
+                )  # fmt: skip
+                progress(f"minute {(day.now - began) / 60:.0f}")
+                spent, changes = 0.0, 0
+        _check(store, 2 * day.made)
+    return found
+
+
+def _on_one_core() -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def _check(store: Store, changes: int) -> None:
+    found = {name: sum(sums_at(store, name).values()) for name in expected(changes)}
+    if found != expected(changes):
+        raise SystemExit(f"counted {found}, and not {expected(changes)}")
+
+
+def delays(rate: float, seconds: float) -> None:
+    """Start a stack, write to it, count, and print the delays."""
+    with TemporaryDirectory(prefix="smug-live-", ignore_cleanup_errors=True) as folder:
+        settings = settings_in(Path(folder))
+        started: list[subprocess.Popen[bytes]] = []
+        try:
+            stack.up(settings, FLICKR, progress=print)
+            workload(settings, "--changes", str(_SEED_CHANGES)).wait()
+            argv = python("-m", "smug_platform.cli", "realtime")
+            started.append(start(settings, argv, settings.home / "logs" / "realtime.log"))
+            started.append(workload(settings, "--forever", "--rate", str(rate), "--seed", "2"))
+            time.sleep(seconds)
+            with Store(store_path(settings), read_only=True) as store:
+                live = look(store)
+        finally:
+            for process in started:
+                os.killpg(process.pid, signal.SIGKILL)
+            stack.down(settings)
+    found = grid("asked for, changes/s", "counted, changes/s", "median s", "p99 s")
+    shown = [f"{each.total_seconds():.2f}" if each else "-" for each in (live.median, live.p99)]
+    found.add_row(f"{rate:,.0f}", f"{live.rate:,.0f}", *shown)
+    print_grid("from the source's commit to the number", found)
+
+
+if __name__ == "__main__":
+    typer.run(main)

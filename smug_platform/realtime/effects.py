@@ -1,0 +1,184 @@
+"""What changes do to the windows: each image that comes adds its row, each that goes takes it back.
+
+Rows are read as the lake reads them, so what the lake puts into quarantine counts for nothing
+here. The lake then still holds the row as it was before; so that both stay alike, what counts for
+such a key is held, and the key's next change takes that back, not its own image from before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from smug_platform.lake.columns import Column, identifier, plan, quote
+from smug_platform.lake.decode import POSITION, decode
+from smug_platform.lake.images import images
+from smug_platform.lake.state import State
+from smug_platform.lake.target import Target
+from smug_platform.raw.quarantine import Refused
+from smug_platform.raw.views import Array
+from smug_platform.realtime.metrics import Metric
+from smug_platform.realtime.sift import Rows
+
+Effect = tuple[str, int | None, str, int]
+"""Metric, minute since 1970, currency, value."""
+Held = dict[str, tuple[Effect, ...]]
+"""By key: what counts for it though its last image does not say so."""
+
+SCHEMA = pa.schema(
+    {
+        "_i": pa.int64(),
+        "sign": pa.int64(),
+        "op": pa.string(),
+        "metric": pa.string(),
+        "minute": pa.int64(),
+        "currency": pa.string(),
+        "value": pa.int64(),
+    }
+)
+_AFTER = "select _i, _op, if(_op = 'd', -1, 1) as sign, {named} from changed"
+_BEFORE = f"""
+select _i, 'u' as _op, -1 as sign, {{values}} from (
+  select _i, shard as _shard, {POSITION} as _position, try(from_json(before, {{shape}})) as _r
+  from updates)
+"""
+_EFFECTS = """
+select _i, sign::bigint as sign, _op as op, {name} as metric,
+       epoch_us(date_trunc('minute', try_cast({time} as timestamp))) // 60000000 as minute,
+       coalesce({currency}, '') as currency, coalesce(sign * ({value}), 0)::bigint as value
+from images
+"""
+
+
+@dataclass
+class Found:
+    """What the changes of a table do. effects: as SCHEMA has it, `_i` being the change's number.
+
+    held: what the table holds afterwards, by lane, of the lanes in which that has changed.
+    """
+
+    effects: pa.Table = field(default_factory=SCHEMA.empty_table)
+    refused: list[Refused] = field(default_factory=list)
+    identical: int = 0
+    held: dict[int, Held] = field(default_factory=dict)
+
+
+def effects(
+    connection: duckdb.DuckDBPyConnection,
+    target: Target,
+    state: State,
+    metrics: tuple[Metric, ...],
+    rows: Rows,
+    held: Mapping[int, Held],
+) -> Found:
+    """The effects of the rows of one table, which has a key. held: by lane.
+
+    Raises LakeError as `plan` does.
+    """
+    columns = plan(target, state)
+    known = {column.name for column in columns}
+    counted = [metric for metric in metrics if known.issuperset(metric.needed)]
+    events, refused = decode(connection, target, columns, rows.changes, state.dropped)
+    is_same = events["_same"]
+    changed = events.filter(pc.invert(is_same))
+    refused += [_missing(metric) for metric in metrics if metric not in counted]
+    needed = list(dict.fromkeys(name for metric in counted for name in metric.needed))
+    found = Found(refused=refused, identical=events.num_rows - changed.num_rows)
+    if not needed:
+        return found
+    connection.register("changed", changed.select(["_i", "_op", *needed]))
+    _register_updates(connection, rows.changes)
+    named = ", ".join(map(identifier, needed))
+    before = _before([column for column in columns if column.name in needed])
+    all_images = f"{_AFTER.format(named=named)} union all by name {before}"
+    sums = " union all ".join(map(_query, counted))
+    query = f"with images as materialized ({all_images}) {sums}"
+    found.effects = connection.sql(query).to_arrow_table().cast(SCHEMA)
+    if refused or any(held.values()):
+        _hold(found, rows, events["_i"].to_numpy(), held)
+    return found
+
+
+def _missing(metric: Metric) -> Refused:
+    """What is told of a metric that can't be counted any more."""
+    absent = f"{metric.table} has not all of the columns {', '.join(metric.needed)}"
+    return Refused("realtime", metric.table, None, metric.name, f"not counted: {absent}", b"")
+
+
+def _register_updates(connection: duckdb.DuckDBPyConnection, changes: pa.Table) -> None:
+    """Make `updates`: the updates that change something, with their image from before."""
+    number = pa.array(np.arange(changes.num_rows))
+    chosen = pc.equal(changes["op"], "u")
+    updates = changes.append_column("_i", number).filter(chosen)
+    before, after = images(updates["payload"])
+    updates = updates.drop_columns(["payload"]).append_column("before", before)
+    differs = pc.fill_null(pc.not_equal(before, after), True)
+    connection.register("updates", updates.filter(differs))
+
+
+def _before(columns: list[Column]) -> str:
+    """The query of the images from before, of those columns."""
+    names = {column.spelling(name) for column in columns for name in column.wire}
+    values = (
+        f"{column.expression(column.text('_r'))} as {identifier(column.name)}" for column in columns
+    )
+    shape = orjson.dumps(dict.fromkeys(sorted(names), "VARCHAR")).decode()
+    return _BEFORE.format(values=", ".join(values), shape=quote(shape))
+
+
+def _query(metric: Metric) -> str:
+    return _EFFECTS.format(
+        name=quote(metric.name),
+        time=identifier(metric.time),
+        currency=identifier(metric.currency) if metric.currency else "null",
+        value=metric.value,
+    )
+
+
+def _hold(found: Found, rows: Rows, read: Array, held: Mapping[int, Held]) -> None:
+    """Put the effects right of keys for which something is held, or of which a change is refused.
+
+    read: the numbers of the changes that could be read.
+    """
+    keys = rows.changes["key"].to_pylist()
+    unread = np.setdiff1d(np.arange(len(keys)), read)
+    touched = {(int(rows.lane[i]), keys[i]) for i in unread.tolist()}
+    touched |= {(lane, key) for lane, entries in held.items() for key in entries}
+    mine = [i for i, lane in enumerate(rows.lane.tolist()) if (lane, keys[i]) in touched]
+    if not mine:
+        return
+    is_mine = pc.is_in(found.effects["_i"], value_set=pa.array(mine, pa.int64()))
+    of_row: dict[int, list[dict[str, Any]]] = {i: [] for i in mine}
+    for row in found.effects.filter(is_mine).to_pylist():
+        of_row[row["_i"]].append(row)
+    refused, put = set(unread.tolist()), list[dict[str, Any]]()
+    ops = rows.changes["op"]
+    for i in mine:
+        lane = int(rows.lane[i])
+        now = found.held.setdefault(lane, dict(held.get(lane, {})))
+        before = [row for row in of_row[i] if row["sign"] == -1]
+        if i in refused:
+            now.setdefault(keys[i], tuple(_effect(row, -1) for row in before))
+            continue
+        if (kept := now.pop(keys[i], None)) is not None:
+            op = ops[i].as_py()
+            before = [_row(i, op, effect) for effect in kept]
+        put += [row for row in of_row[i] if row["sign"] == 1] + before
+    rest = found.effects.filter(pc.invert(is_mine))
+    found.effects = pa.concat_tables([rest, pa.Table.from_pylist(put, schema=SCHEMA)])
+
+
+def _effect(row: Mapping[str, Any], factor: int) -> Effect:
+    return row["metric"], row["minute"], row["currency"], factor * row["value"]
+
+
+def _row(number: int, op: str, effect: Effect) -> dict[str, Any]:
+    """What takes back an effect."""
+    metric, minute, currency, value = effect
+    values = (number, -1, op, metric, minute, currency, -value)
+    return dict(zip(SCHEMA.names, values, strict=True))
