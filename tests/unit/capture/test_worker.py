@@ -111,6 +111,7 @@ class Fleet:
             meant,
             name,
             grace=0.0,
+            rest=0.0,
             clock=lambda: self.now,
         )
         return self.workers[name]
