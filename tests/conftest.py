@@ -4,6 +4,7 @@ Servers start once a session, at the first test that asks for them, in temporary
 stopped by pid. A test that needs a clean slate asks for `stack`.
 """
 
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -34,6 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a run that a script puts behind it,
+        # and Dagster then ignores SIGTERM as well, also in the processes that tests start and stop
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("all", deadline=None)  # a machine that is busy is no failure
     settings.load_profile("all")
 
