@@ -88,7 +88,7 @@ class KmsWrapping:
 
 
 class Keys:
-    """The accounts' keys, unwrapped and held once they are used."""
+    """The accounts' keys, unwrapped; those that are sealed with are held."""
 
     def __init__(self, records: Records, wrapping: Wrapping) -> None:
         self._records, self._wrapping = records, wrapping
@@ -106,14 +106,15 @@ class Keys:
             new = [account for account in wanted if account not in known]
             if new:
                 known |= self._records.add(_KEY, {one: self._wrapped(one) for one in new})
-            self._hold(known)
+            self._held |= self._unwrapped(known)
         return self._held
 
     def known(self, accounts: Iterable[str]) -> Mapping[str, AESGCM]:
-        """The keys of those accounts, as far as they are there; what was held is not trusted."""
-        self._held.clear()
-        self._hold(self._records.get(_KEY, list(dict.fromkeys(accounts))))
-        return self._held
+        """The keys of those accounts, as far as they are there; what was held is not trusted.
+
+        Several threads may ask at once.
+        """
+        return self._unwrapped(self._records.get(_KEY, list(dict.fromkeys(accounts))))
 
     def destroy(self, account: str) -> bool:
         """Destroy an account's key; whether there was one. None is made for it ever again."""
@@ -131,10 +132,10 @@ class Keys:
         nonce = os.urandom(NONCE)
         return nonce + self._wrap.encrypt(nonce, os.urandom(_BYTES), account.encode())
 
-    def _hold(self, wrapped: Mapping[str, bytes]) -> None:
+    def _unwrapped(self, wrapped: Mapping[str, bytes]) -> dict[str, AESGCM]:
+        found = {}
         for account, text in wrapped.items():
             if text == _DESTROYED:
-                self._held.pop(account, None)
                 continue
             try:
                 key = self._wrap.decrypt(text[:NONCE], text[NONCE:], account.encode())
@@ -143,4 +144,5 @@ class Keys:
                     f"the key of account {account} can't be unwrapped",
                     remedy="bring back the wrapping key that it was made with",
                 ) from None
-            self._held[account] = AESGCM(key)
+            found[account] = AESGCM(key)
+        return found

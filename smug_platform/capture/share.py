@@ -36,15 +36,19 @@ def take_count(mine: int, others: Mapping[str, int], *, shards: int, meant: int 
     """How many free shards to take at most.
 
     mine: that this worker has; others: by living worker, the idle ones with 0. meant: workers that
-    are about to come, so that room is left for them.
+    are about to come, so that room is left for them. The larger share is taken only once all have
+    the smaller one: else one who gave a shard for another's sake would take it back.
 
     >>> take_count(0, {}, shards=8), take_count(0, {}, shards=8, meant=3)
     (8, 3)
-    >>> take_count(2, {"b": 3, "c": 2}, shards=8), take_count(3, {"b": 3, "c": 1}, shards=8)
+    >>> take_count(2, {"b": 3, "c": 2}, shards=8), take_count(2, {"b": 3, "c": 1}, shards=8)
     (1, 0)
     """
-    workers = max(len(others) + 1, meant)
-    return max(0, -(-shards // workers) - mine)
+    if len(others) + 1 < meant:
+        return max(0, -(-shards // meant) - mine)
+    least, rest = divmod(shards, len(others) + 1)
+    all_have_it = min(others.values(), default=least) >= least
+    return max(0, least + bool(rest and all_have_it) - mine)
 
 
 def give_count(me: str, mine: int, others: Mapping[str, int], *, shards: int) -> int:

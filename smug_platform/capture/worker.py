@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from smug_platform.capture.engine import Engine
+from smug_platform.capture.engine import Engine, warm_up
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.keeper import Keeper, SinkFactory
 from smug_platform.capture.resources import open_store
@@ -30,6 +30,7 @@ from smug_platform.tables.table import Source
 _log = logging.getLogger(__name__)
 
 _TURN_SECONDS = 1.0
+_LOOK_SECONDS = 0.1
 # Fargate kills 30 s after SIGTERM. Engines end sooner, unless their stream does not answer.
 GRACE_SECONDS = 25.0
 # A worker that stood still for so many lives of a lease is struck out.
@@ -58,6 +59,8 @@ def run_worker(
     """
     _check(settings, source)
     sink_factory(stop).close()  # a stream that isn't there is told at once
+    first, logs = settings.shards[0], settings.home / "logs"
+    warm_up(first, source, folder=settings.capture_dir(first.name), logs=logs)
 
     def engine(shard: Shard, sink: Sink, hold: Hold, tell: Callable[[Status], None]) -> Engine:
         return Engine(
@@ -66,7 +69,7 @@ def run_worker(
             sink,
             hold=hold,
             folder=settings.capture_dir(shard.name) / str(hold.lease.counter),
-            logs=settings.home / "logs",
+            logs=logs,
             landed=landed,
             on_status=tell,
         )
@@ -97,9 +100,11 @@ def worker_name() -> str:
 
 @dataclass
 class Worker:
-    """Holds leases, and a keeper for each. meant: as many workers are to run, in the beginning.
+    """Holds leases, and a keeper for each.
 
-    keep: makes the keeper of a shard that was taken.
+    keep: makes the keeper of a shard that was taken. meant: so many workers are to run, for which
+    room is left in the beginning. grace: seconds that a stop may take; rest: from turn to turn.
+    clock: of this process.
     """
 
     shards: dict[str, Shard]
@@ -108,12 +113,14 @@ class Worker:
     meant: int = 1
     name: str = field(default_factory=worker_name)
     grace: float = GRACE_SECONDS
+    rest: float = _TURN_SECONDS
+    clock: Callable[[], float] = time.monotonic
     keepers: dict[str, Keeper] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._watched = Watched(self.store.seconds)
         self._forget = Watched(_FORGET_LIVES * self.store.seconds)
-        self._began, self._beat = time.monotonic(), 0
+        self._began, self._beat = self.clock(), 0
 
     def run(self, stop: threading.Event) -> None:
         """Capture until `stop`, or until all that it has was given up; raises what gave it up."""
@@ -126,7 +133,7 @@ class Worker:
                     if not error.passes:
                         raise
                     _log.warning("%s", error)
-                stop.wait(_TURN_SECONDS)
+                self._rest(stop)
         finally:
             self._end()
         for keeper in self.keepers.values():
@@ -138,7 +145,7 @@ class Worker:
         self._settle()
         self._beat += 1
         self.store.sign(self.name, self._beat)
-        now, leases = time.monotonic(), self.store.leases()
+        now, leases = self.clock(), self.store.leases()
         claimed = [
             Claimed(shard, self._owner(shard, leases.get(shard), now)) for shard in self.shards
         ]
@@ -150,16 +157,26 @@ class Worker:
                 taken += 1
         self._give(due.give)
 
+    def _rest(self, stop: threading.Event) -> None:
+        """Until the next turn; what is handed over is given back as soon as it has ended."""
+        until = time.monotonic() + self.rest
+        while not stop.wait(_LOOK_SECONDS) and time.monotonic() < until:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        for shard, keeper in list(self.keepers.items()):
+            if keeper.stopping and not keeper.alive and not keeper.lost:
+                del self.keepers[shard]
+                self._release(keeper)
+
     def _settle(self) -> None:
         """Renew what is held, give back what has ended, let go of what was lost."""
+        self._hand_over()
         for shard, keeper in list(self.keepers.items()):
             if keeper.lost and not keeper.alive:
                 _log.warning("%s was taken by another worker", shard)
                 del self.keepers[shard]
-            elif keeper.stopping and not keeper.alive:
-                del self.keepers[shard]
-                self._release(keeper)
-            elif not keeper.lost:
+            elif not keeper.stopping:
                 self._renew(keeper)
 
     def _owner(self, shard: str, lease: Lease | None, now: float) -> str | None:
@@ -235,7 +252,7 @@ class Worker:
                 renewed = time.monotonic()
                 for keeper in left.values():
                     self._renew(keeper)
-            time.sleep(0.05)
+            time.sleep(_LOOK_SECONDS)
         try:
             self.store.unsign(self.name)
         except StateError as error:

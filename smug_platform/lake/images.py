@@ -6,7 +6,6 @@ can't be part of a value; nor of a column's name, for `}` stands before them. Pa
 in another way are parsed.
 """
 
-from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -17,18 +16,18 @@ from smug_platform.duck import in_memory
 from smug_platform.raw.views import (
     NOWHERE,
     Array,
+    begins,
     content,
     find,
     in_pieces,
     next_mark,
+    reachable,
     slices,
-    stands,
 )
 
 _BEFORE, _NEW = b'{"before":', b'{"before":null,"after":'
 _AFTER, _SOURCE = b'},"after":', b'},"source":{'  # the first eight bytes say which
 _GONE = b'null,"source":{'
-_MOST_BYTES = 1 << 30
 
 
 def images(payloads: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
@@ -40,8 +39,7 @@ def images(payloads: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]
     """
     pairs = [
         pair
-        for chunk in payloads.chunks
-        for piece in _pieces(chunk)
+        for piece in reachable(payloads)
         for pair in in_pieces(partial(_cut_some, piece), len(piece))
     ]
     return tuple(pa.chunked_array([pair[at] for pair in pairs], pa.string()) for at in (0, 1))
@@ -82,46 +80,27 @@ def have_keys(images: list[pa.ChunkedArray], count: int) -> bool:
     return True
 
 
-def _pieces(payloads: pa.Array) -> Iterator[pa.Array]:
-    """The payloads in arrays that 32-bit offsets reach through."""
-    if payloads.nbytes > _MOST_BYTES and len(payloads) > 1:
-        half = len(payloads) // 2
-        yield from _pieces(payloads[:half])
-        yield from _pieces(payloads[half:])
-    else:
-        is_reached = pa.types.is_string(payloads.type)
-        yield payloads if is_reached else pa.concat_arrays([payloads]).cast(pa.string())
-
-
 def _cut_some(payloads: pa.Array, start: int, stop: int) -> tuple[pa.Array, pa.Array]:
     return _cut(payloads[start:stop])
 
 
 def _cut(payloads: pa.Array) -> tuple[pa.Array, pa.Array]:
     text, bounds = content(payloads)
-    begins, ends = bounds[:-1].astype(np.int64), bounds[1:].astype(np.int64)
+    starts, ends = bounds[:-1].astype(np.int64), bounds[1:].astype(np.int64)
     braces = np.append(find(text, b"}"), NOWHERE)
-    has_before = _begin(text, begins, _BEFORE)
-    is_new = np.zeros(len(begins), dtype=bool)
-    is_new[has_before] = _begin(text, begins[has_before], _NEW)
+    has_before = begins(text, starts, _BEFORE)
+    is_new = np.zeros(len(starts), dtype=bool)
+    is_new[has_before] = begins(text, starts[has_before], _NEW)
     has_before &= ~is_new
-    middle = next_mark(text, braces, np.where(has_before, begins, ends), ends, _AFTER[:8])
+    middle = next_mark(text, braces, np.where(has_before, starts, ends), ends, _AFTER[:8])
     has_before &= middle < ends
-    after = np.where(is_new, begins + len(_NEW), np.minimum(middle, ends) + len(_AFTER))
-    is_gone = has_before & _begin(text, after, _GONE)
+    after = np.where(is_new, starts + len(_NEW), np.minimum(middle, ends) + len(_AFTER))
+    is_gone = has_before & begins(text, after, _GONE)
     end = next_mark(text, braces, np.where(is_gone, ends, after), ends, _SOURCE[:8])
     has_after = (is_new | has_before) & ~is_gone & (end < ends)
-    before = _slices(payloads, begins + len(_BEFORE), middle + 1, has_before)
+    before = _slices(payloads, starts + len(_BEFORE), middle + 1, has_before)
     found = before, _slices(payloads, after, end + 1, has_after)
     return _parsed(payloads, ~(has_after | is_gone), found)
-
-
-def _begin(text: Array, at: Array, mark: bytes) -> Array:
-    """Whether a mark that may be long stands at each of the offsets."""
-    found = np.ones(len(at), dtype=bool)
-    for number in range(0, len(mark), 8):
-        found &= stands(text, at + number, mark[number : number + 8])
-    return found
 
 
 def _slices(payloads: pa.Array, starts: Array, ends: Array, chosen: Array) -> pa.Array:

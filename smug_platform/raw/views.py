@@ -1,7 +1,7 @@
 """Parts of many texts at once, without a loop over them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ NOWHERE = np.iinfo(np.int64).max
 T = TypeVar("T")
 _PIECE = 1 << 18  # bytes
 _ROWS = 8192
+_MOST_BYTES = 1 << 30
 _WORD, _INLINE = 8, 12  # bytes
 
 
@@ -29,6 +30,17 @@ def content(texts: pa.Array) -> tuple[Array, Array]:
         return np.empty(0, np.uint8), offsets
     start, size = int(offsets[0]), int(offsets[-1] - offsets[0])
     return np.frombuffer(data, np.uint8, size, start), offsets - offsets[0]
+
+
+def reachable(texts: pa.ChunkedArray) -> Iterator[pa.Array]:
+    """The strings in arrays that 32-bit offsets reach through, as `content` takes them."""
+    for chunk in texts.chunks:
+        if chunk.nbytes > _MOST_BYTES and len(chunk) > 1:
+            half = len(chunk) // 2
+            yield from reachable(pa.chunked_array([chunk[:half], chunk[half:]]))
+        else:
+            is_reached = pa.types.is_string(chunk.type)
+            yield chunk if is_reached else pa.concat_arrays([chunk]).cast(pa.string())
 
 
 def find(text: Array, byte: bytes) -> Array:
@@ -47,6 +59,14 @@ def stands(text: Array, at: Array, mark: bytes) -> Array:
     mask, value = (1 << (8 * len(mark))) - 1, int.from_bytes(mark, "little")
     found: Array = words[np.minimum(at, len(words) - 1)] & np.uint64(mask) == np.uint64(value)
     return found & (at < len(words))
+
+
+def begins(text: Array, at: Array, mark: bytes) -> Array:
+    """Whether a mark of any length stands at each of the offsets."""
+    found = np.ones(len(at), dtype=bool)
+    for number in range(0, len(mark), _WORD):
+        found &= stands(text, at + number, mark[number : number + _WORD])
+    return found
 
 
 def next_mark(text: Array, places: Array, starts: Array, ends: Array, mark: bytes) -> Array:

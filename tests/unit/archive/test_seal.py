@@ -1,10 +1,13 @@
 """What is personal is taken out of a payload, and comes back to the byte while its key is there."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smug_platform.archive.keys import FileWrapping, Keys
 from smug_platform.archive.records import SqliteRecords
@@ -22,7 +25,11 @@ HARD = ['a "body":"x" \\', "\\\\", 'ends with "', "Straße\n\t", '},"source":{',
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Keys:
-    return Keys(SqliteRecords(tmp_path / "records.db"), FileWrapping(tmp_path / "wrapping.key"))
+    return keys_in(tmp_path)
+
+
+def keys_in(folder: Path) -> Keys:
+    return Keys(SqliteRecords(folder / "records.db"), FileWrapping(folder / "wrapping.key"))
 
 
 def row(account: object, body: object, place: object = None, n: object = 1) -> dict[str, Any]:
@@ -49,6 +56,8 @@ EVENTS = [
     event(row(7, None), row(8, "yours")),
     event(row(None, "whose?"), row(None, "nobody's")),
     event({"id": 1}, {"id": 1, "account_id": 7, "place": "here"}),
+    compact({"op": "c", "after": row(7, "not as Debezium has it"), "before": None, "source": {}}),
+    event({**row(7, "a"), "n": {"x": 1}, "after": {"y": 2}}, row(8, "b")),
 ]
 
 
@@ -57,6 +66,27 @@ def test_sealed_and_opened_it_is_the_same_to_the_byte(keys: Keys, payload: str) 
     sealed = seal(table(payload), TABLE, keys)
     assert sealed["payload"][0].as_py() != payload
     assert unseal(sealed, TABLE, keys)["payload"].to_pylist() == [payload]
+
+
+def test_many_at_once_are_what_each_is_alone(keys: Keys) -> None:
+    many = [*EVENTS, *reversed(EVENTS)] * 3
+    sealed = seal(table(*many), TABLE, keys)
+    alone = {payload: seal(table(payload), TABLE, keys) for payload in EVENTS}
+    for name in ("payload", "account", "account_before"):
+        assert sealed[name].to_pylist() == [alone[payload][name][0].as_py() for payload in many]
+    assert unseal(sealed, TABLE, keys)["payload"].to_pylist() == many
+
+
+@given(
+    st.lists(st.tuples(st.text(), st.none() | st.text() | st.floats(allow_nan=False)), min_size=1)
+)
+def test_any_value_is_taken_out_and_put_back(values: list[tuple[str, str | float | None]]) -> None:
+    with TemporaryDirectory() as folder:
+        keys = keys_in(Path(folder))
+        payloads = [event(row(7, body), row(7, body, place)) for body, place in values]
+        sealed = seal(table(*payloads), TABLE, keys)
+        assert sealed["payload"].to_pylist() == [event(row(7, None), row(7, None)) for _ in values]
+        assert unseal(sealed, TABLE, keys)["payload"].to_pylist() == payloads
 
 
 def test_nothing_personal_is_left_in_what_is_sealed(keys: Keys) -> None:
@@ -120,6 +150,13 @@ def test_other_personal_columns_than_were_sealed(keys: Keys) -> None:
         unseal(sealed, fewer, keys)
 
 
+def test_threads_that_ask_for_other_accounts_take_no_key_away(keys: Keys) -> None:
+    keys.made(["7", "8"])
+    known = keys.known(["7"])
+    assert set(keys.known(["8"])) == {"8"}
+    assert set(known) == {"7"}
+
+
 def test_the_wrapping_key_is_its_owners_alone(keys: Keys, tmp_path: Path) -> None:
     keys.made(["7"])
     path = tmp_path / "wrapping.key"
@@ -134,9 +171,7 @@ def test_a_lost_wrapping_key(keys: Keys, tmp_path: Path) -> None:
     keys.made(["7"])
     (tmp_path / "wrapping.key").unlink()
     with pytest.raises(ArchiveError, match="the key of account 7 can't be unwrapped"):
-        Keys(SqliteRecords(tmp_path / "records.db"), FileWrapping(tmp_path / "wrapping.key")).made(
-            ["7"]
-        )
+        keys_in(tmp_path).made(["7"])
 
 
 def test_a_destroyed_key_is_nowhere_in_the_file(keys: Keys, tmp_path: Path) -> None:

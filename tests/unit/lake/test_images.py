@@ -61,6 +61,6 @@ def test_what_is_made_in_another_way_is_parsed(rest: dict[str, Any]) -> None:
 
 
 def test_many_bytes_are_cut_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smug_platform.lake.images._MOST_BYTES", 300)
+    monkeypatch.setattr("smug_platform.raw.views._MOST_BYTES", 300)
     payloads = [compact(payload({"id": n}, {"id": n, "t": "x" * n})) for n in range(50)]
     assert found(payloads) == [({"id": n}, {"id": n, "t": "x" * n}) for n in range(50)]
