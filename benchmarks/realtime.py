@@ -1,6 +1,6 @@
 """Counting the live stream: changes a second on one core, memory over an hour, delays on the stack.
 
-`core ms` is the time that the core spent on a step; where it is below `ms`, other work had the core.
+`core ms` is the time that the core spent on a step; where it is less, other work had the core.
 The first table counts batches of changes that are in memory as records of the stream, packed as the
 producer packs them (two images of 500 bytes and Debezium's source block for an update), into the
 numbers on disk. The second lets an hour of the source's time pass. `--stack` starts a local stack
