@@ -6,11 +6,13 @@ stopped by pid. A test that needs a clean slate asks for `stack`.
 
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -140,6 +142,34 @@ def fresh_kinesis(kinesis: StreamSettings) -> StreamSettings:
 def stack(fresh_shards: Settings, fresh_kinesis: StreamSettings) -> Settings:
     """Settings of a whole stack at its very start: empty shards, no stream, an empty home."""
     return replace(fresh_shards, stream=fresh_kinesis)
+
+
+@pytest.fixture(scope="session")
+def _moto_dynamodb() -> Iterator[str]:
+    """A running DynamoDB endpoint. moto needs a lock to update an item by one at a time."""
+    from moto.dynamodb.models import DynamoDBBackend
+    from moto.server import ThreadedMotoServer
+
+    port, one_at_a_time, update = free_port(), threading.Lock(), DynamoDBBackend.update_item
+
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        with one_at_a_time:
+            return update(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(DynamoDBBackend, "update_item", locked)
+        server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
+        server.start()
+        yield f"http://127.0.0.1:{port}"
+        server.stop()
+
+
+@pytest.fixture
+def dynamodb(_moto_dynamodb: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Its URL, and credentials that it takes. Shared: use a table of your own."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    return _moto_dynamodb
 
 
 def _at_home(settings: Settings, home: Path) -> Settings:

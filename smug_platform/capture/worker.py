@@ -11,10 +11,10 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from smug_platform.capture.engine import Engine
+from smug_platform.capture.engine import Engine, warm_up
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.keeper import Keeper, SinkFactory
 from smug_platform.capture.resources import open_store
@@ -30,6 +30,7 @@ from smug_platform.tables.table import Source
 _log = logging.getLogger(__name__)
 
 _TURN_SECONDS = 1.0
+_LOOK_SECONDS = 0.1
 # Fargate kills 30 s after SIGTERM. Engines end sooner, unless their stream does not answer.
 GRACE_SECONDS = 25.0
 # A worker that stood still for so many lives of a lease is struck out.
@@ -58,6 +59,8 @@ def run_worker(
     """
     _check(settings, source)
     sink_factory(stop).close()  # a stream that isn't there is told at once
+    first, logs = settings.shards[0], settings.home / "logs"
+    warm_up(first, source, folder=settings.capture_dir(first.name), logs=logs)
 
     def engine(shard: Shard, sink: Sink, hold: Hold, tell: Callable[[Status], None]) -> Engine:
         return Engine(
@@ -66,7 +69,7 @@ def run_worker(
             sink,
             hold=hold,
             folder=settings.capture_dir(shard.name) / str(hold.lease.counter),
-            logs=settings.home / "logs",
+            logs=logs,
             landed=landed,
             on_status=tell,
         )
@@ -100,7 +103,8 @@ class Worker:
     """Holds leases, and a keeper for each.
 
     keep: makes the keeper of a shard that was taken. meant: so many workers are to run, for which
-    room is left in the beginning. grace: seconds that a stop may take. clock: of this process.
+    room is left in the beginning. grace: seconds that a stop may take; rest: from turn to turn.
+    clock: of this process.
     """
 
     shards: dict[str, Shard]
@@ -109,6 +113,7 @@ class Worker:
     meant: int = 1
     name: str = field(default_factory=worker_name)
     grace: float = GRACE_SECONDS
+    rest: float = _TURN_SECONDS
     clock: Callable[[], float] = time.monotonic
     keepers: dict[str, Keeper] = field(default_factory=dict, init=False)
 
@@ -128,7 +133,7 @@ class Worker:
                     if not error.passes:
                         raise
                     _log.warning("%s", error)
-                stop.wait(_TURN_SECONDS)
+                self._rest(stop)
         finally:
             self._end()
         for keeper in self.keepers.values():
@@ -150,17 +155,28 @@ class Worker:
         for shard in due.take:
             if taken < due.most and self._take(shard, leases.get(shard)):
                 taken += 1
-        self._give(due.give)
+        if due.give and not self._is_moving(leases):
+            self._give(due.give)
+
+    def _rest(self, stop: threading.Event) -> None:
+        """Until the next turn; what is handed over is given back as soon as it has ended."""
+        until = time.monotonic() + self.rest
+        while not stop.wait(_LOOK_SECONDS) and time.monotonic() < until:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        for shard, keeper in list(self.keepers.items()):
+            if keeper.stopping and not keeper.alive and not keeper.lost:
+                del self.keepers[shard]
+                self._release(keeper)
 
     def _settle(self) -> None:
         """Renew what is held, give back what has ended, let go of what was lost."""
+        self._hand_over()
         for shard, keeper in list(self.keepers.items()):
             if keeper.lost and not keeper.alive:
                 _log.warning("%s was taken by another worker", shard)
                 del self.keepers[shard]
-            elif keeper.stopping and not keeper.alive:
-                del self.keepers[shard]
-                self._release(keeper)
             elif not keeper.lost:
                 self._renew(keeper)
 
@@ -195,15 +211,26 @@ class Worker:
         keeper.start()
         return True
 
+    def _is_moving(self, leases: Mapping[str, Lease]) -> bool:
+        """Whether a shard is on its way from one worker to another, and not yet captured there."""
+        if any(keeper.stopping for keeper in self.keepers.values()):
+            return True
+        elsewhere = [s for s, lease in leases.items() if lease.worker and s not in self.keepers]
+        told = [self.store.status(shard) for shard in elsewhere]
+        return any(
+            status is not None
+            and (status.phase == "stopped" or (status.phase == "streaming" and not status.heard))
+            for status in told
+        )
+
     def _give(self, count: int) -> None:
         """Begin to hand over. A shard in its snapshot stays: elsewhere it would begin anew."""
-        going = sum(keeper.stopping for keeper in self.keepers.values())
         ready = [
             keeper
             for _, keeper in sorted(self.keepers.items())
-            if not keeper.stopping and keeper.status and keeper.status.phase == "streaming"
+            if keeper.status and keeper.status.phase == "streaming"
         ]
-        for keeper in ready[len(ready) - min(max(count - going, 0), len(ready)) :]:
+        for keeper in ready[-count:]:
             _log.info("%s is handed over", keeper.shard.name)
             keeper.stop()
 
@@ -237,7 +264,7 @@ class Worker:
                 renewed = time.monotonic()
                 for keeper in left.values():
                     self._renew(keeper)
-            time.sleep(0.05)
+            time.sleep(_LOOK_SECONDS)
         try:
             self.store.unsign(self.name)
         except StateError as error:
@@ -249,6 +276,4 @@ class Worker:
         except LeaseLost:
             keeper.lose()
         except StateError as error:
-            if not error.passes:
-                raise
             _log.warning("%s", error)

@@ -64,6 +64,8 @@ def decode(
     columns: list[Column],
     deltas: pa.Table,
     dropped: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+    *,
+    cut: tuple[pa.ChunkedArray, pa.ChunkedArray] | None = None,
 ) -> tuple[pa.Table, list[Refused]]:
     """The events of the deltas, in their order, and those that could not be read.
 
@@ -71,8 +73,9 @@ def decode(
     events: _i (arrival), _op, _sign, _same (before equals after), _shard, _position,
     _committed_at and the lake's columns. For a table without a key, _sign is +1 for a row that
     comes and -1 for one that goes; an update is one of each. dropped: as the state has it.
+    cut: the images, where the caller has cut them out already.
     """
-    before, after = images(deltas["payload"])
+    before, after = cut or images(deltas["payload"])
     given = deltas.select(_ENVELOPE).append_column("_i", pa.array(np.arange(deltas.num_rows)))
     given = given.append_column("before", before).append_column("after", after)
     connection.register("deltas", spread(given))

@@ -92,10 +92,17 @@ def in_pieces(work: Callable[[int, int], T], count: int) -> list[T]:
     """
     number = max(-(-count // _ROWS), 1)
     bounds = [count * part // number for part in range(number + 1)]
-    if number == 1:
-        return [work(0, count)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    cores = _cores()
+    if number == 1 or cores == 1:
+        return list(map(work, bounds[:-1], bounds[1:]))
+    with ThreadPoolExecutor(cores) as pool:
         return list(pool.map(work, bounds[:-1], bounds[1:]))
+
+
+def _cores() -> int:
+    """Cores that the process may use, where the system says it."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def slices(texts: pa.Array, starts: Array, ends: Array) -> pa.Array:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -167,7 +168,10 @@ class Consumer:
             {name: state for name, state in states.items() if state != known.states.get(name)},
         )
         known.states = states
-        tables = rows.changes["table_name"].to_numpy(zero_copy_only=False)
+        tables = {
+            name: pc.fill_null(pc.equal(rows.changes["table_name"], name), False).to_numpy()
+            for name in {*_COUNTED, *(reset.table for reset in resets)}
+        }
         op = rows.changes["op"]
         is_row = pc.is_in(op, value_set=_ROWS.cast(op.type)).to_numpy()
         for part in parts(rows, tables, resets):
@@ -175,9 +179,11 @@ class Consumer:
             here = np.arange(len(rows.lane))
             here = (here >= part.start) & (here < part.stop) & is_row
             found = [
-                self._count_table(connection, known, table, rows, np.flatnonzero(here & mine))
+                self._count_table(
+                    connection, known, table, rows, np.flatnonzero(here & tables[table])
+                )
                 for table in _COUNTED
-                if (mine := tables == table).any()
+                if tables[table].any()
             ]
             if found:
                 stored.add(connection, _tally(pa.concat_tables(found), rows, known.progress))
@@ -251,23 +257,32 @@ def rows_of(
     first: the number of the first such record.
     """
     changes, which, refused = read(records)
-    places = [(record.stream_shard, record.sequence_number) for record in records]
-    is_new = [number == 0 or place != places[number - 1] for number, place in enumerate(places)]
-    numbers = np.cumsum(is_new) - 1 + first
-    partitions = pa.array([record.partition for record in records]).take(pa.array(which))
-    both = pa.StructArray.from_arrays(
-        [changes["shard"].combine_chunks(), partitions], ["shard", "partition"]
+    starts = [0] + [
+        number
+        for number, (last, one) in enumerate(pairwise(records), 1)
+        if one.sequence_number != last.sequence_number or one.stream_shard != last.stream_shard
+    ]
+    begin = [records[number] for number in starts]
+    of_row = np.searchsorted(starts, which, side="right") - 1
+    partitions = pa.array([one.partition for one in begin]).dictionary_encode()
+    lanes, lane = _numbered(
+        changes["shard"].combine_chunks().dictionary_encode(),
+        pa.DictionaryArray.from_arrays(
+            partitions.indices.take(pa.array(of_row)), partitions.dictionary
+        ),
     )
-    lanes, lane = _numbered(both)
-    found = [(int(numbers[at]), *places[at]) for at in np.flatnonzero(is_new).tolist()]
-    return Rows(changes, lanes, lane, numbers[which]), found, refused
+    found = [
+        (first + number, one.stream_shard, one.sequence_number) for number, one in enumerate(begin)
+    ]
+    return Rows(changes, lanes, lane, of_row + first), found, refused
 
 
-def _numbered(pairs: pa.StructArray) -> tuple[list[Key], Array]:
+def _numbered(
+    shards: pa.DictionaryArray, partitions: pa.DictionaryArray
+) -> tuple[list[Key], Array]:
     """The distinct pairs, and the number of each one's."""
-    parts = [pairs.field(name).dictionary_encode() for name in ("shard", "partition")]
-    width = len(parts[1].dictionary) or 1
-    codes = parts[0].indices.to_numpy().astype(np.int64) * width + parts[1].indices.to_numpy()
+    width = len(partitions.dictionary) or 1
+    codes = shards.indices.to_numpy().astype(np.int64) * width + partitions.indices.to_numpy()
     known, numbers = np.unique(codes, return_inverse=True)
-    names = [part.dictionary.to_pylist() for part in parts]
+    names = shards.dictionary.to_pylist(), partitions.dictionary.to_pylist()
     return [(names[0][code // width], names[1][code % width]) for code in known.tolist()], numbers

@@ -88,15 +88,15 @@ def _evolved(
     return after, refused
 
 
-def parts(rows: Rows, tables: Array, resets: Sequence[Reset]) -> Iterator[Part]:
+def parts(rows: Rows, tables: Mapping[str, Array], resets: Sequence[Reset]) -> Iterator[Part]:
     """Cut the changes so that in no part a row stands before a reset that concerns it.
 
-    tables: the table's name of each change.
+    tables: by name, which changes are of the table.
     """
     cuts = [0]
     for reset in resets:
         here = slice(cuts[-1], reset.at)
-        if ((tables[here] == reset.table) & (rows.lane[here] == reset.lane)).any():
+        if (tables[reset.table][here] & (rows.lane[here] == reset.lane)).any():
             cuts.append(reset.at)
     for start, stop in zip(cuts, [*cuts[1:], len(rows.lane)], strict=True):
         mine = [reset for reset in resets if start <= reset.at < stop]

@@ -20,6 +20,7 @@ from smug_platform.lake.decode import POSITION, decode
 from smug_platform.lake.images import images
 from smug_platform.lake.state import State
 from smug_platform.lake.target import Target
+from smug_platform.raw.deltas import PLACE
 from smug_platform.raw.quarantine import Refused
 from smug_platform.raw.views import Array
 from smug_platform.realtime.metrics import Metric
@@ -83,7 +84,8 @@ def effects(
     columns = plan(target, state)
     known = {column.name for column in columns}
     counted = [metric for metric in metrics if known.issuperset(metric.needed)]
-    events, refused = decode(connection, target, columns, rows.changes, state.dropped)
+    cut = images(rows.changes["payload"])
+    events, refused = decode(connection, target, columns, rows.changes, state.dropped, cut=cut)
     is_same = events["_same"]
     changed = events.filter(pc.invert(is_same))
     refused += [_missing(metric) for metric in metrics if metric not in counted]
@@ -92,7 +94,7 @@ def effects(
     if not needed:
         return found
     connection.register("changed", changed.select(["_i", "_op", *needed]))
-    _register_updates(connection, rows.changes)
+    _register_updates(connection, rows.changes, *cut)
     named = ", ".join(map(identifier, needed))
     before = _before([column for column in columns if column.name in needed])
     all_images = f"{_AFTER.format(named=named)} union all by name {before}"
@@ -110,15 +112,21 @@ def _missing(metric: Metric) -> Refused:
     return Refused("realtime", metric.table, None, metric.name, f"not counted: {absent}", b"")
 
 
-def _register_updates(connection: duckdb.DuckDBPyConnection, changes: pa.Table) -> None:
+def _register_updates(
+    connection: duckdb.DuckDBPyConnection,
+    changes: pa.Table,
+    before: pa.ChunkedArray,
+    after: pa.ChunkedArray,
+) -> None:
     """Make `updates`: the updates that change something, with their image from before."""
-    number = pa.array(np.arange(changes.num_rows))
-    chosen = pc.equal(changes["op"], "u")
-    updates = changes.append_column("_i", number).filter(chosen)
-    before, after = images(updates["payload"])
-    updates = updates.drop_columns(["payload"]).append_column("before", before)
     differs = pc.fill_null(pc.not_equal(before, after), True)
-    connection.register("updates", updates.filter(differs))
+    updates = (
+        changes.select([*PLACE, "shard"])
+        .append_column("_i", [np.arange(changes.num_rows)])
+        .append_column("before", before)
+        .filter(pc.and_(pc.equal(changes["op"], "u"), differs))
+    )
+    connection.register("updates", updates)
 
 
 def _before(columns: list[Column]) -> str:

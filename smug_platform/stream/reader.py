@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from smug_platform.errors import StreamError
 from smug_platform.stream.aggregate import DamagedRecord, unpack
@@ -44,10 +44,11 @@ _MIB = 1024 * 1024
 _SLACK_SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One envelope. sub: its index in the stream record it came in; partition: the partition key
-    of that record, which says the lane.
+class Record(NamedTuple):
+    """One envelope; a tuple, for no other frozen thing is made as fast.
+
+    sub: its index in the stream record it came in. partition: that record's partition key, which
+    says the lane.
     """
 
     data: bytes

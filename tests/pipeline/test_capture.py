@@ -3,25 +3,29 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import orjson
 import pymysql
 import pytest
 
-from smug_platform.capture import server
+from smug_platform.capture import engine, server
 from smug_platform.capture.failures import SourceUnavailable
+from smug_platform.capture.resources import open_store, prepare_store
 from smug_platform.capture.server import preflight
 from smug_platform.capture.sink import Published
 from smug_platform.errors import SmugError, SourceError
 from smug_platform.local.mariadb import connect, start_shard
 from smug_platform.local.processes import Process
 from smug_platform.settings import Settings, Shard
+from smug_platform.settings_capture import StoreSettings
 from smug_platform.stream.claims import Claims
 from smug_platform.stream.client import ensure_stream, kinesis_client
 from smug_platform.stream.reader import Reader
@@ -169,6 +173,58 @@ def test_a_restart_goes_on_where_it_was(one: Settings):
     assert [row["op"] for row in kept.rows("albums", since=seen)] == ["c", "u", "u", "u"]
     assert all(row["after"]["mood"] == 7 for row in kept.rows("albums", since=seen)[1:])
     assert kept.positions() == sorted(kept.positions())
+
+
+def test_a_stream_that_does_not_answer_holds_up_no_stop(
+    one: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    """The lease is given back all the same; what was being sent the next worker sends again."""
+    monkeypatch.setattr(engine, "_CLOSE_SECONDS", 0.5)
+    shard, kept, answers = one.shards[0], Kept(), threading.Event()
+    sql(shard, album(1))
+    with capturing(one, SMALL, kept) as worker:
+        worker.wait_streaming()
+        kept.fail = lambda _changes: answers.wait(PATIENCE) and None
+        sql(shard, album(2))
+        worker.wait(lambda: (status := status_of(one)) is not None and status.updated_at > 0)
+        time.sleep(0.5)
+    lease = open_store(one).leases()["shard_0"]
+    assert (lease.worker, lease.counter) == (None, 1)
+    kept.fail = lambda _changes: None
+    with capturing(one, SMALL, kept) as worker:
+        worker.wait(lambda: kept.ids("albums") == {1, 2})
+        before = state_of(one)
+        answers.set()  # the batch of the first goes out, and can't be remembered
+        worker.wait(lambda: len(kept.rows("albums")) == 3)
+        sql(shard, album(3))
+        worker.wait(lambda: 3 in kept.ids("albums"))
+    after = state_of(one)
+    assert before is not None
+    assert after is not None
+    assert after.position == kept.positions()[-1]
+    assert open_store(one).leases()["shard_0"].counter == 2
+
+
+def test_leases_and_state_in_dynamodb(one: Settings, dynamodb: str):
+    """The same worker over a table: it goes on where it was, and finds the schema history there."""
+    settings = replace(one, store=StoreSettings("capture", endpoint=dynamodb))
+    assert prepare_store(settings) == "capture"
+    shard, kept = one.shards[0], Kept()
+    sql(shard, album(1))
+    with capturing(settings, SMALL, kept) as worker:
+        worker.wait_streaming()
+        sql(shard, "ALTER TABLE albums ADD COLUMN mood VARCHAR(20) NULL", album(2))
+        worker.wait(lambda: kept.ids("albums") == {1, 2})
+    seen = len(kept.changes)
+    rmtree(settings.capture_dir("shard_0"))  # another machine
+    sql(shard, "UPDATE albums SET mood='calm' WHERE id=2")
+    with capturing(settings, SMALL, kept) as worker:
+        worker.wait(lambda: kept.ids("albums", since=seen) == {2})
+    assert kept.rows("albums", since=seen)[0]["after"]["mood"] == "calm"
+    assert worker.notes == ""
+    lease = open_store(settings).leases()["shard_0"]
+    assert (lease.worker, lease.counter) == (None, 2)
+    assert not (one.home / "capture" / "state.db").exists()
 
 
 def test_an_idle_source_has_no_lag_and_its_position_advances(one: Settings):

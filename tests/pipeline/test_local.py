@@ -264,6 +264,13 @@ def test_the_stack_comes_up_once_and_goes_down_in_order(tmp_path: Path) -> None:
             assert told is not None
             assert told.phase in {"snapshot", "streaming"}
         lines.pop()
+        up(settings, FLICKR, progress=lines.append, workers=2)
+        assert lines[3:] == ["capture_2 runs in the background"]
+        assert [part.name for part in status(settings) if part.pid][-2:] == ["capture", "capture_2"]
+        up(settings, FLICKR, progress=lines.append)
+        up(settings, FLICKR, progress=lines.append, workers=1)
+        assert lines[4:] == ["capture_2 stopped"]
+        del lines[3:]
 
         def drain() -> None:
             assert kinesis_answers(settings.stream)

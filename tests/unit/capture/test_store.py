@@ -1,15 +1,10 @@
 """Leases, state and schema history: one suite, over SQLite and DynamoDB (moto, on loopback)."""
 
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from moto.dynamodb.models import DynamoDBBackend
-from moto.server import ThreadedMotoServer
 
 from smug_platform.capture.dynamo import DynamoItems, dynamo_client
 from smug_platform.capture.history import History
@@ -33,34 +28,11 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """DynamoDB does one update of an item at a time; moto's threads need a lock for that."""
-    port, one_at_a_time, update = free_port(), threading.Lock(), DynamoDBBackend.update_item
-
-    def locked(*args: Any, **kwargs: Any) -> Any:
-        with one_at_a_time:
-            return update(*args, **kwargs)
-
-    DynamoDBBackend.update_item = locked
-    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
-    server.start()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
-    DynamoDBBackend.update_item = update
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-
-
 @pytest.fixture(params=["sqlite", "dynamodb"])
 def items(request: pytest.FixtureRequest, tmp_path: Path) -> Items:
     if request.param == "sqlite":
         return SqliteItems(tmp_path / "capture" / "state.db")
-    settings = StoreSettings(endpoint=request.getfixturevalue("endpoint"))
+    settings = StoreSettings(endpoint=request.getfixturevalue("dynamodb"))
     made = DynamoItems(dynamo_client(settings), tmp_path.name)
     made.prepare()
     made.prepare()  # a second time does no harm
@@ -263,14 +235,16 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path):
     assert not told.value.passes
 
 
-def test_a_table_that_is_not_there_is_told(endpoint: str):
-    client = dynamo_client(StoreSettings(endpoint=endpoint))
+def test_a_table_that_is_not_there_is_told(dynamodb: str):
+    client = dynamo_client(StoreSettings(endpoint=dynamodb))
     with pytest.raises(StateError, match="smug capture --prepare") as told:
         Store(DynamoItems(client, "absent"), seconds=6).leases()
     assert not told.value.passes
 
 
-def test_an_endpoint_that_is_away_may_come_back():
+def test_an_endpoint_that_is_away_may_come_back(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     client = dynamo_client(StoreSettings(endpoint=f"http://127.0.0.1:{free_port()}"))
     with pytest.raises(StateError) as told:
         Store(DynamoItems(client, "t"), seconds=6).sign("a", 1)
