@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # What a stack leaves in SMUG_HOME, where other things may stand as well.
-STATE := mysql capture lake index archive keys certificates claims logs dagster smug.duckdb smug.duckdb.wal \
-  alerts.jsonl dashboard dbt locks processes.json
+STATE := mysql capture lake index archive keys certificates claims realtime logs dagster smug.duckdb \
+  smug.duckdb.wal alerts.jsonl dashboard dbt locks processes.json
 
 export SMUG_HOME ?= $(CURDIR)/.smug
 export DAGSTER_HOME := $(SMUG_HOME)/dagster

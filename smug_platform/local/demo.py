@@ -37,7 +37,8 @@ _PASS_SECONDS = 5.0
 # The data that a stack leaves in its home, and nothing else that may stand there. What dbt has
 # parsed stays: it is no data, and parsing takes ten seconds.
 _STATE = (
-    "mysql", "capture", "lake", "index", "archive", "keys", "claims", "logs", "dagster",
+    "mysql", "capture", "lake", "index", "archive", "keys", "certificates", "claims", "realtime",
+    "logs", "dagster",
     "smug.duckdb", "smug.duckdb.wal",
 )  # fmt: skip
 
