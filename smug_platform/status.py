@@ -92,8 +92,9 @@ class PlatformStatus:
 def platform_status(settings: Settings, source: Source) -> PlatformStatus:
     """Where everything stands; a part that can't be reached is left out, and the note says why."""
     parts = parts_of(settings) if settings.is_local else []
-    store = open_store(settings)
-    leases = store.leases()
+    store, leases = open_store(settings), dict[str, Lease]()
+    with suppress(SmugError):
+        leases = store.leases()
     shards = [_shard(store, shard, leases.get(shard.name)) for shard in settings.shards]
     if settings.is_local and not (settings.home / "lake" / "catalog.db").exists():
         return PlatformStatus(parts, shards, [], {}, {}, "nothing has landed yet")
@@ -111,8 +112,9 @@ def platform_status(settings: Settings, source: Source) -> PlatformStatus:
 
 
 def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
-    found = store.status(shard.name)
-    source = None
+    found, source = None, None
+    with suppress(SmugError):
+        found = store.status(shard.name)
     with suppress(SmugError), server.connect(shard) as connection:
         source = "{}:{}".format(*server.newest_position(connection))
     if found is None:

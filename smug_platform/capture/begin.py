@@ -6,6 +6,7 @@ the next start decides the same again.
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 
 from smug_platform.capture import server as source_server
 from smug_platform.capture.config import HISTORY, OFFSETS, captured
@@ -24,10 +25,11 @@ def begin(
 ) -> tuple[State, Decision, History]:
     """Put a folder into the shape in which Debezium goes on, or begins with a snapshot.
 
-    folder: of this lease's own. The virtual machine must run. Raises SourceError, and LeaseLost
-    before anything was asked of the server as a replica.
+    folder: of this lease's own, named by its counter. The virtual machine must run. Raises
+    SourceError, and LeaseLost before anything was asked of the server as a replica.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _clear_older(folder)
     before = hold.state()
     history = History(hold, folder / HISTORY, before.history if before else ())
     with source_server.connect(shard) as connection:
@@ -50,6 +52,13 @@ def begin(
         elif state.offset is not None:
             write_offsets(folder / OFFSETS, shard.name, state.offset)
     return state, decision, history
+
+
+def _clear_older(folder: Path) -> None:
+    """Remove the files of earlier leases on this machine: nothing counts that is written there."""
+    for other in folder.parent.iterdir():
+        if other.name.isdigit() and int(other.name) < int(folder.name):
+            rmtree(other, ignore_errors=True)
 
 
 def _has_landed(shard: str, before: State | None, sink: Sink, landed: Landed) -> bool:

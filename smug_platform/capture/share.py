@@ -52,20 +52,22 @@ def take_count(mine: int, others: Mapping[str, int], *, shards: int, meant: int 
 
 
 def give_count(me: str, mine: int, others: Mapping[str, int], *, shards: int) -> int:
-    """How many shards to hand over to workers that have too few.
+    """How many shards to hand over now to workers that have too few.
 
-    All above the larger share; of those that have the larger share while another lacks even the
-    smaller one, only the one with the last name gives, so that no two give at once.
+    What is above the larger share, one for each that waits: more engines starting at once would
+    only hold each other up. Of those that have the larger share while another lacks even the
+    smaller one, the one with the last name gives, so that no two give at once.
 
-    >>> give_count("a", 8, {"b": 0}, shards=8), give_count("a", 4, {"b": 4}, shards=8)
-    (4, 0)
+    >>> give_count("a", 8, {"b": 0}, shards=8), give_count("a", 8, {"b": 0, "c": 0}, shards=8)
+    (1, 2)
     >>> [give_count(me, 3, {other: 3, "c": 1}, shards=7) for me, other in ("ab", "ba")]
     [0, 1]
     """
     least, rest = divmod(shards, len(others) + 1)
     most = least + bool(rest)
     if mine > most:
-        return mine - most
+        waiting = sum(count < least for count in others.values())
+        return min(mine - most, max(waiting, 1))
     if mine <= least or min(others.values(), default=least) >= least:
         return 0
     rivals = [name for name, count in others.items() if count >= mine]

@@ -23,7 +23,8 @@ class Status:
 
     position: of the last published change. events: published since this process began; rate:
     events a second over the last five. lag: seconds that the stream is behind the source, 0 when
-    the source has nothing newer. note: why it waits or failed, or began a snapshot.
+    the source has nothing newer. note: why it waits or failed, or began a snapshot. heard: whether
+    the source has given a sign of life to this engine.
     """
 
     shard: str
@@ -35,6 +36,7 @@ class Status:
     lag: float = 0.0
     note: str = ""
     updated_at: float = 0.0
+    heard: bool = False
 
 
 def encode_status(status: Status) -> str:
@@ -98,5 +100,6 @@ class Meter:
             self._status,
             rate=round(counted / _RATE_SECONDS, 1),
             lag=round(lag, 3),
+            heard=self._heard is not None,
             updated_at=now,
         )

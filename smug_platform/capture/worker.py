@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from smug_platform.capture.engine import Engine, warm_up
@@ -155,7 +155,8 @@ class Worker:
         for shard in due.take:
             if taken < due.most and self._take(shard, leases.get(shard)):
                 taken += 1
-        self._give(due.give)
+        if due.give and not self._is_moving(leases):
+            self._give(due.give)
 
     def _rest(self, stop: threading.Event) -> None:
         """Until the next turn; what is handed over is given back as soon as it has ended."""
@@ -176,7 +177,7 @@ class Worker:
             if keeper.lost and not keeper.alive:
                 _log.warning("%s was taken by another worker", shard)
                 del self.keepers[shard]
-            elif not keeper.stopping:
+            elif not keeper.lost:
                 self._renew(keeper)
 
     def _owner(self, shard: str, lease: Lease | None, now: float) -> str | None:
@@ -210,15 +211,26 @@ class Worker:
         keeper.start()
         return True
 
+    def _is_moving(self, leases: Mapping[str, Lease]) -> bool:
+        """Whether a shard is on its way from one worker to another, and not yet captured there."""
+        if any(keeper.stopping for keeper in self.keepers.values()):
+            return True
+        elsewhere = [s for s, lease in leases.items() if lease.worker and s not in self.keepers]
+        told = [self.store.status(shard) for shard in elsewhere]
+        return any(
+            status is not None
+            and (status.phase == "stopped" or (status.phase == "streaming" and not status.heard))
+            for status in told
+        )
+
     def _give(self, count: int) -> None:
         """Begin to hand over. A shard in its snapshot stays: elsewhere it would begin anew."""
-        going = sum(keeper.stopping for keeper in self.keepers.values())
         ready = [
             keeper
             for _, keeper in sorted(self.keepers.items())
-            if not keeper.stopping and keeper.status and keeper.status.phase == "streaming"
+            if keeper.status and keeper.status.phase == "streaming"
         ]
-        for keeper in ready[len(ready) - min(max(count - going, 0), len(ready)) :]:
+        for keeper in ready[-count:]:
             _log.info("%s is handed over", keeper.shard.name)
             keeper.stop()
 
@@ -264,6 +276,4 @@ class Worker:
         except LeaseLost:
             keeper.lose()
         except StateError as error:
-            if not error.passes:
-                raise
             _log.warning("%s", error)
