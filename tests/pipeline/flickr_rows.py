@@ -5,7 +5,7 @@ order, a discount line, a subscription that ended.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -125,6 +125,12 @@ class Lake:
                 load(connection, Feed(table, self.key(table), arrow, self.snapshot, start, full))
                 loaded += [table] if rows else []
         return loaded
+
+    def rows(self) -> Iterator[tuple[str, pa.Table]]:
+        """Each table, and its rows."""
+        for table in (*COLUMNS, "accounts_history", "subscriptions_history"):
+            rows = list(self.tables.get(table, {}).values())
+            yield table, pa.Table.from_pylist(rows, schema=pa.schema(self._columns(table)))
 
     def _columns(self, table: str) -> Mapping[str, pa.DataType]:
         name = table.removesuffix("_history")

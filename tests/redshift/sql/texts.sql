@@ -26,3 +26,5 @@ begin
     return found;
 end
 $$;
+create function pg_catalog.to_hex(pg_catalog.varbyte) returns text immutable strict language sql
+as $$ select encode($1, 'hex') $$;
