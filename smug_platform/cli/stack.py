@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from contextlib import AbstractContextManager
+import threading
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import typer
@@ -47,6 +48,18 @@ def _land(settings: Settings) -> None:
     landed = sum(one.deltas for one in Platform(settings, FLICKR).land())
     if landed:
         typer.echo(f"{landed:,} deltas landed that the stream still held")
+    _count(settings)
+
+
+def _count(settings: Settings) -> None:
+    """Count what the stream still holds, where live numbers are kept and no consumer is at it."""
+    from smug_platform.realtime.run import consume
+    from smug_platform.realtime.store import store_path
+
+    counts = SmugError("a consumer runs", remedy="it counts by itself")
+    if store_path(settings).exists():
+        with suppress(SmugError), alone(settings.home, "realtime", counts):
+            consume(settings, FLICKR, stop=threading.Event(), until_quiet=True)
 
 
 def dev(settings: Settings) -> int:

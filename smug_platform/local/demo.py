@@ -38,8 +38,7 @@ _PASS_SECONDS = 5.0
 # parsed stays: it is no data, and parsing takes ten seconds.
 _STATE = (
     "mysql", "capture", "lake", "index", "archive", "keys", "certificates", "claims", "realtime",
-    "logs", "dagster",
-    "smug.duckdb", "smug.duckdb.wal",
+    "logs", "dagster", "smug.duckdb", "smug.duckdb.wal",
 )  # fmt: skip
 
 
