@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from smug_platform.aws import code, make_table
 from smug_platform.errors import ArchiveError
-from smug_platform.stream.client import code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -110,22 +110,9 @@ class DynamoRecords:
     def prepare(self) -> None:
         """Make the table if it is not there."""
         try:
-            self._client.create_table(
-                TableName=self._table,
-                AttributeDefinitions=[
-                    {"AttributeName": "kind", "AttributeType": "S"},
-                    {"AttributeName": "name", "AttributeType": "S"},
-                ],
-                KeySchema=[
-                    {"AttributeName": "kind", "KeyType": "HASH"},
-                    {"AttributeName": "name", "KeyType": "RANGE"},
-                ],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            make_table(self._client, self._table, "kind", "name")
         except ClientError as error:
-            if code(error) != "ResourceInUseException":
-                raise _refused(error) from error
-        self._client.get_waiter("table_exists").wait(TableName=self._table)
+            raise _refused(error) from error
 
     def get(self, kind: str, names: Sequence[str]) -> dict[str, bytes]:
         """As Records."""

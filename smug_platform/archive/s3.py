@@ -14,9 +14,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from smug_platform.archive.store import DELTAS, Exists, Kept, locked
+from smug_platform.aws import code
 from smug_platform.errors import ArchiveError
 from smug_platform.settings_archive import ArchiveSettings
-from smug_platform.stream.client import code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -11,6 +11,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from smug_platform.aws import code, make_table
 from smug_platform.capture.items import Fields, Item, Value
 from smug_platform.errors import StateError
 from smug_platform.settings_capture import StoreSettings
@@ -48,26 +49,9 @@ class DynamoItems:
     def prepare(self) -> None:
         """Make the table if it is not there."""
         try:
-            self._client.create_table(
-                TableName=self._table,
-                AttributeDefinitions=[
-                    {"AttributeName": "group", "AttributeType": "S"},
-                    {"AttributeName": "name", "AttributeType": "S"},
-                ],
-                KeySchema=[
-                    {"AttributeName": "group", "KeyType": "HASH"},
-                    {"AttributeName": "name", "KeyType": "RANGE"},
-                ],
-                BillingMode="PAY_PER_REQUEST",
-            )
-        except ClientError as error:
-            if _code(error) != "ResourceInUseException":
-                raise self._error(error) from error
-        except BotoCoreError as error:
+            make_table(self._client, self._table, "group", "name")
+        except (ClientError, BotoCoreError) as error:
             raise self._error(error) from error
-        self._client.get_waiter("table_exists").wait(
-            TableName=self._table, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-        )
 
     def get(self, group: str, name: str) -> Item:
         """As Items."""
@@ -118,7 +102,7 @@ class DynamoItems:
         try:
             call(TableName=self._table, **request)
         except ClientError as error:
-            if _code(error) == _REFUSED:
+            if code(error) == _REFUSED:
                 return False
             raise self._error(error) from error
         except BotoCoreError as error:
@@ -126,7 +110,7 @@ class DynamoItems:
         return True
 
     def _error(self, error: Exception) -> StateError:
-        may_pass = not isinstance(error, ClientError) or _code(error) in _PASSES
+        may_pass = not isinstance(error, ClientError) or code(error) in _PASSES
         return StateError(
             f"table {self._table!r} of capture's state can't be used ({error})",
             remedy="see that it is there (smug capture --prepare) and who may use it",
@@ -185,7 +169,3 @@ def _decode(found: Mapping[str, Any]) -> Value:
     if "B" in found:
         return bytes(found["B"])
     return int(found["N"]) if "N" in found else str(found["S"])
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))

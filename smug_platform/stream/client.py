@@ -7,6 +7,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, NoCredentialsError
 
+from smug_platform.aws import code
 from smug_platform.capture.sink import StreamRestarted
 from smug_platform.errors import StreamError
 from smug_platform.settings import StreamSettings
@@ -85,11 +86,6 @@ def describe(client: "KinesisClient", stream: str) -> tuple[str, int]:
         raise unreachable(error, stream) from None
     created = summary["StreamCreationTimestamp"].timestamp()
     return f"{summary['StreamARN']}@{created:.3f}", summary["RetentionPeriodHours"] * 3600
-
-
-def code(error: ClientError) -> str:
-    """The error code of an answer."""
-    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def passes(error: ClientError) -> bool:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from smug_platform.aws import code
 from smug_platform.errors import StreamError
 from smug_platform.stream.client import (
     EXPIRED_ITERATOR,
     LOST_CONNECTION,
-    code,
     passes,
     refusal,
     unreachable,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.redshift import wire
-from tests.redshift.allowed import is_function
+from tests.redshift.answers import redshift_error, tag
 from tests.redshift.backend import ABORTED, IN_TRANSACTION, Backend, Failed
 from tests.redshift.errors import Refused, unsupported
 from tests.redshift.expressions import Expressions
-from tests.redshift.faults import Faults, serialization_conflict
+from tests.redshift.faults import Faults
 from tests.redshift.lexer import quote, statements, text
 from tests.redshift.plans import Passed, Plan
 from tests.redshift.runs import run
@@ -272,7 +272,7 @@ class Session:
         elif kind == b"T":
             self.client.send(message(kind, wire.with_redshift_types(body)))
         elif kind == b"C":
-            self.client.send(message(kind, _tag(body)))
+            self.client.send(message(kind, tag(body)))
         elif kind == b"G":
             self.backend.send(message(b"f", b"no\0"))
             self._fail(unsupported("COPY ... FROM STDIN"))
@@ -287,24 +287,3 @@ class Session:
         self.client.send(wire.error(fault.message, fault.code, fault.detail))
         if not self._skipping and self.backend.status == IN_TRANSACTION:
             self.backend.abort()
-
-
-def _tag(body: bytes) -> bytes:
-    """SELECT and MERGE come without a count."""
-    first = body[:-1].split(b" ")[0]
-    return first + b"\0" if first in {b"SELECT", b"MERGE"} else body
-
-
-def redshift_error(fault: Failed) -> bytes:
-    """PostgreSQL's error as Redshift says it."""
-    fields = fault.fields
-    code = fields.get("C", "")
-    if code == "40001":
-        conflict = serialization_conflict()
-        return wire.error(conflict.message, conflict.code, conflict.detail)
-    if code == "21000" and "MERGE" in fields.get("M", ""):
-        return wire.error("Found multiple matches to update the same tuple.", "XX000")
-    called = fields.get("M", "").removeprefix("function ").partition("(")[0]
-    if code == "42883" and is_function(called.rpartition(".")[2]):
-        return wire.error(f"{fields['M']} here: Redshift has {called}() [limit]", code)
-    return message(b"E", fault.body)
