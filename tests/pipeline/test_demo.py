@@ -35,7 +35,7 @@ def test_the_demo_ends_verified_and_leaves_a_stack_that_can_be_stopped(tmp_path:
             line.split() for line in smug("status").stdout.splitlines() if " streaming " in line
         ]
         assert [row[0] for row in captured] == ["shard_0", "shard_1"]
-        assert all(row[-1] == "s" and float(row[-2]) < 10.0 for row in captured), captured
+        assert all(row[6] == "s" and float(row[5]) < 10.0 for row in captured), captured
     finally:
         stopped = smug("down")
     assert stopped.stdout.count("stopped") == 4
