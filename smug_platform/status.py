@@ -19,6 +19,7 @@ from smug_platform import iceberg
 from smug_platform.capture import server
 from smug_platform.capture.position import Position
 from smug_platform.capture.resources import open_store
+from smug_platform.capture.retention import Gauge, read_gauge
 from smug_platform.capture.store import Lease, Store
 from smug_platform.errors import SmugError
 from smug_platform.iceberg.files import LakeFiles
@@ -42,7 +43,8 @@ _FRESH_SECONDS = 15.0  # capture writes its status once a second while it runs
 class ShardStatus:
     """One source shard. source: binlog file and offset that it writes next, None when it does not
     answer; captured: the last published change; lag: seconds, None when capture does not run.
-    lease: of the worker that has it, None before the first.
+    lease: of the worker that has it, None before the first. binlog: that it needs next, None where
+    that can't be told.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ShardStatus:
     lag: float | None
     note: str
     lease: Lease | None = None
+    binlog: Gauge | None = None
 
 
 @dataclass(frozen=True)
@@ -112,14 +115,15 @@ def platform_status(settings: Settings, source: Source) -> PlatformStatus:
 
 
 def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
-    found, source = None, None
+    found, source, binlog, now = None, None, None, datetime.now(UTC).timestamp()
     with suppress(SmugError):
         found = store.status(shard.name)
     with suppress(SmugError), server.connect(shard) as connection:
         source = "{}:{}".format(*server.newest_position(connection))
+        binlog = read_gauge(connection, store.state(shard.name), now=now)
     if found is None:
         return ShardStatus(shard.name, source, None, "never captured", 0.0, None, "", lease)
-    age = datetime.now(UTC).timestamp() - found.updated_at
+    age = now - found.updated_at
     runs = age < _FRESH_SECONDS and found.phase not in {"stopped", "failed"}
     phase = found.phase if runs or found.phase == "failed" else "stopped"
     return ShardStatus(
@@ -131,6 +135,7 @@ def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
         found.lag if runs else None,
         found.note,
         lease,
+        binlog,
     )
 
 

@@ -14,7 +14,14 @@ from smug_platform.capture.config import replica_id
 from smug_platform.capture.contract import Columns, Held, find_in_table, read_tables
 from smug_platform.capture.finding import Finding
 from smug_platform.capture.rights import find_in_rights
-from smug_platform.capture.server import LACKS_PRIVILEGE, Connection, ask_all, ask_one, connect
+from smug_platform.capture.server import (
+    LACKS_PRIVILEGE,
+    Connection,
+    ask_all,
+    ask_one,
+    connect,
+    read_variables,
+)
 from smug_platform.capture.variables import Variables, find_in_variables
 from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
@@ -67,7 +74,7 @@ def preflight(shard: Shard, source: Source) -> Mapping[str, Columns]:
 
 
 def _examine(connection: Connection, shard: Shard, source: Source) -> Examined:
-    variables = _read_variables(connection)
+    variables = read_variables(connection)
     tables = read_tables(connection, source)
     found = list(find_in_variables(variables, shard.name))
     if not any(finding.check == "binlog" for finding in found):  # else its questions are refused
@@ -80,20 +87,6 @@ def _examine(connection: Connection, shard: Shard, source: Source) -> Examined:
             found += find_in_table(source, table, tables.get(table.name), shard.name)
     found += _in_time_zones(connection, shard)
     return Examined(shard, found, variables, tables)
-
-
-def _read_variables(connection: Connection) -> Variables:
-    """The server's variables, and how long RDS or Aurora keeps binlogs, which is none of them."""
-    rows = ask_all(connection, "SHOW GLOBAL VARIABLES")
-    found = {str(row["Variable_name"]).lower(): str(row["Value"]) for row in rows}
-    try:
-        hours = ask_one(
-            connection,
-            "SELECT value FROM mysql.rds_configuration WHERE name = 'binlog retention hours'",
-        )
-    except pymysql.err.MySQLError:
-        return found
-    return found | {"rds: binlog retention hours": str(hours.get("value") or 0)}
 
 
 def _in_binlog(

@@ -15,6 +15,7 @@ from pymysql.cursors import DictCursor
 from smug_platform.capture.epoch import Server
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.state import Mark
+from smug_platform.capture.variables import Variables
 from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
 
@@ -72,6 +73,20 @@ def read_server(connection: Connection, mark: Mark | None) -> Server:
         logs=[(str(log["Log_name"]), int(log["File_size"])) for log in logs],
         mark_found=_finds(connection, mark, {str(log["Log_name"]) for log in logs}),
     )
+
+
+def read_variables(connection: Connection) -> Variables:
+    """The server's variables, and how long RDS or Aurora keeps binlogs, which is none of them."""
+    rows = ask_all(connection, "SHOW GLOBAL VARIABLES")
+    found = {str(row["Variable_name"]).lower(): str(row["Value"]) for row in rows}
+    try:
+        hours = ask_one(
+            connection,
+            "SELECT value FROM mysql.rds_configuration WHERE name = 'binlog retention hours'",
+        )
+    except pymysql.err.MySQLError:
+        return found
+    return found | {"rds: binlog retention hours": str(hours.get("value") or 0)}
 
 
 def newest_position(connection: Connection) -> tuple[str, int]:

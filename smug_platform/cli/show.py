@@ -6,6 +6,7 @@ from datetime import timedelta
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from smug_platform.capture.retention import SHORT, Gauge
 from smug_platform.capture.store import Lease
 from smug_platform.cli.console import console, grid
 from smug_platform.oracle.differ import Difference
@@ -48,7 +49,7 @@ def _parts(status: PlatformStatus) -> Grid:
 def _shards(status: PlatformStatus) -> Grid:
     made = grid(
         "shard", "source position", "captured position", "capture", "events/s", "lag",
-        "worker", "for",
+        "binlog kept", "worker", "for",
     )  # fmt: skip
     for shard in status.shards:
         worker, since = _held(shard.lease)
@@ -59,10 +60,27 @@ def _shards(status: PlatformStatus) -> Grid:
             shard.phase if shard.lag is not None else f"[yellow]{shard.phase}[/]",
             f"{shard.rate:,.0f}",
             _seconds(shard.lag),
+            _kept(shard.binlog),
             worker,
             since,
         )
     return made
+
+
+def _kept(gauge: Gauge | None) -> str:
+    """For how long the server still has the binlog that capture needs next.
+
+    >>> _kept(Gauge("binlog.000007", kept=7200.0, left=5400.0)), _kept(Gauge("binlog.000007"))
+    ('1.5 h', 'for ever')
+    """
+    if gauge is None:
+        return "-"
+    if gauge.is_purged:
+        return "[red]purged[/]"
+    if gauge.left is None:
+        return "for ever"
+    hours = f"{gauge.left / 3600:,.1f} h"
+    return hours if gauge.share >= SHORT else f"[yellow]{hours}[/]"
 
 
 def _held(lease: Lease | None) -> tuple[str, str]:
