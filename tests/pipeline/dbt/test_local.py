@@ -4,43 +4,20 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
 from smug_platform.errors import WarehouseError
-from smug_platform.settings import Settings, load_settings
+from smug_platform.settings import Settings
 from smug_platform.warehouse import dbt
 from smug_platform.warehouse.connect import connect
-from tests.pipeline.flickr_rows import BIG, Lake, first_lake, later_changes
-
-pytestmark = pytest.mark.pipeline
-
-
-@dataclass(frozen=True)
-class Built:
-    """A warehouse that was built from the first lake, with all tests."""
-
-    settings: Settings
-    lake: Lake
-    result: dbt.DbtResult
-    seen: list[dbt.NodeResult]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    settings = load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path_factory.mktemp("wh"))})
-    lake = first_lake()
-    lake.load_into(settings, full=True)
-    seen: list[dbt.NodeResult] = []
-    result = dbt.build(settings, unit_tests=True, on_node=seen.append)
-    result.require_success()
-    return Built(settings, lake, result, seen)
+from tests.pipeline.dbt.conftest import Built, Later
+from tests.pipeline.flickr_rows import BIG
 
 
 def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
@@ -200,39 +177,32 @@ def test_marts_hold_what_was_worked_out_by_hand(
     assert query(built.settings, sql) == expected
 
 
-def test_a_late_update_a_delete_and_a_new_column_converge(built: Built, tmp_path: Path) -> None:
-    """Loading what changed and building what hangs on it gives what a fresh build of all gives."""
-    settings, lake = built.settings, built.lake
-    later_changes(lake)
-    loaded = lake.load_into(settings)
-    assert sorted(loaded) == ["comments", "orders", "photos"]
-    part = dbt.build(settings, select=[f"source:warehouse.{table}+" for table in loaded])
-    part.require_success()
-    assert 0 < len(part.nodes) < len(built.result.nodes)
-    fresh = replace(settings, warehouse_path=tmp_path / settings.warehouse_path.name)
-    lake.load_into(fresh, full=True)
-    dbt.build(fresh, arguments=["--exclude-resource-type", "test"]).require_success()
-    for relation in _relations(fresh):
-        everything = f"select * from {relation} order by all"
-        assert query(settings, everything) == query(fresh, everything), relation
+def test_late_changes_and_deletes_are_merged_as_a_build_from_nothing_has_them(
+    built: Built, later: Later
+) -> None:
+    assert 0 < len(later.part.nodes) < len(built.result.nodes)
+    assert len(later.fresh) > 15
+    assert {name for name in later.fresh if later.merged[name] != later.fresh[name]} == set()
+    # photo, account, day, favorites, comments, spam, views, interactions
+    assert later.merged["marts.fct_engagement"] == [
+        ("10", "1", "2026-01-04", "1", "0", "0", "0", "1"),
+        ("10", "1", "2026-01-06", "1", "0", "0", "2", "3"),
+        ("11", "None", "2026-01-06", "0", "0", "1", "0", "0"),
+        ("12", "2", "2026-01-05", "1", "0", "0", "0", "1"),
+    ]
     assert query(
-        settings,
-        "select size_bytes, u.comments_count, refunded_amount from marts.fct_uploads u "
-        "cross join marts.fct_revenue_daily where photo_id = 12 and currency = 'USD'",
-    ) == [(700, 0, Decimal("1.17"))]
-    assert query(settings, "select alt_text from warehouse.photos where id = 12") == [("a dog",)]
-    warned = {node.name for node in part.nodes if node.status == "warn"}
-    assert warned == {"is_zero_fct_storage_by_account_unexplained_bytes"}
-
-
-def _relations(settings: Settings) -> list[str]:
-    found = query(
-        settings,
-        "select table_schema || '.' || table_name from information_schema.tables "
-        "where table_schema in ('staging', 'intermediate', 'marts', 'bi') order by 1",
-    )
-    assert len(found) > 30
-    return [name for (name,) in found]
+        later.settings,
+        "select photo_id, size_bytes, u.favorites_count, u.comments_count, refunded_amount "
+        "from marts.fct_uploads u cross join marts.fct_revenue_daily where currency = 'USD' "
+        "order by 1",
+    ) == [(10, 1000, 2, 0, Decimal("1.17")), (12, 700, 1, 0, Decimal("1.17"))]
+    alt_text = "select alt_text from warehouse.photos where id = 12"
+    assert query(later.settings, alt_text) == [("a dog",)]
+    warned = {node.name for node in later.part.nodes if node.status == "warn"}
+    assert warned == {
+        "is_zero_fct_storage_by_account_unexplained_bytes",
+        "relationships_fct_engagement_photo_id__photo_id__ref_dim_photos_",
+    }
 
 
 def test_after_a_build_another_process_can_open_the_warehouse(built: Built) -> None:
