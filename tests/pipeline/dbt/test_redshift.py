@@ -57,7 +57,7 @@ def test_what_redshift_lacks_is_refused(on_redshift: OnRedshift, tmp_path: Path)
     gathered = "select string_agg(plan, ',') as plans from marts.dim_accounts"
     (tmp_path / "models" / "gathered.sql").write_text(gathered)
     places = ["--project-dir", tmp_path, "--profiles-dir", PROJECT_DIR]
-    quiet = ["--log-level", "none", "--log-level-file", "none"]
+    quiet = ["--log-level", "none", "--log-level-file", "none", "--no-send-anonymous-usage-stats"]
     with on_redshift.production():
         done = dbtRunner().invoke([*quiet, "run", "--target", "redshift", *map(str, places)])
     (result,) = done.result.results  # type: ignore[union-attr]
