@@ -14,11 +14,11 @@ import duckdb
 
 from smug_platform.settings import Settings
 from smug_platform.warehouse.connect import connect
-from smug_platform.warehouse.dbt import DbtResult, NodeResult, build, prepare_manifest
+from smug_platform.warehouse.dbt import NO_JSON, DbtResult, NodeResult, build, prepare_manifest
 from smug_platform.warehouse.load import loaded
 from smug_platform.warehouse.models import Graph, Model, read_graph
 
-LEAN = ("--indirect-selection", "empty", "--no-write-json")
+LEAN = ("--indirect-selection", "empty", NO_JSON)
 """Arguments of a build that runs only what is selected by name, without tests, and leaves dbt's
 artifacts as they are: it takes a third of the time."""
 

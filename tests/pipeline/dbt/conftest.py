@@ -185,6 +185,8 @@ def on_redshift(
         lake = first_lake()
         redshift.ask("create schema warehouse")
         copy_in(redshift, bucket_of_session, lake, [name for name, _ in lake.rows()])
+        lake_bucket = settings.dbt_artifacts.split("/")[2]
+        bucket_of_session.client.create_bucket(Bucket=lake_bucket)
         with production():
             first = dbt.build(settings, unit_tests=True)
             contents = [redshift_content(redshift, built.columns)]

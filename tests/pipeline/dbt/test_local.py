@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,9 +16,10 @@ import pytest
 from smug_platform.errors import WarehouseError
 from smug_platform.settings import Settings
 from smug_platform.warehouse import dbt
+from smug_platform.warehouse.builds import LEAN
 from smug_platform.warehouse.connect import connect
 from tests.pipeline.dbt.conftest import Built, Later
-from tests.pipeline.flickr_rows import BIG
+from tests.pipeline.flickr_rows import BIG, COLUMNS
 
 
 def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
@@ -203,6 +205,57 @@ def test_late_changes_and_deletes_are_merged_as_a_build_from_nothing_has_them(
         "is_zero_fct_storage_by_account_unexplained_bytes",
         "relationships_fct_engagement_photo_id__photo_id__ref_dim_photos_",
     }
+
+
+def test_the_results_of_a_build_are_kept_with_the_manifest_they_speak_of(built: Built) -> None:
+    assert built.result.kept
+    results = Path(built.result.kept.removeprefix("file://"))
+    assert results.is_relative_to(built.home.home)
+    said = {
+        each["unique_id"]: each["status"] for each in orjson.loads(results.read_bytes())["results"]
+    }
+    assert said == {node.unique_id: node.status for node in built.result.nodes}
+    manifest = orjson.loads((results.parents[1] / "manifest.json").read_bytes())
+    assert said.keys() <= manifest["nodes"].keys() | manifest["unit_tests"].keys()
+    lean = dbt.build(built.settings, select=["stg_licenses"], arguments=LEAN)
+    assert lean.kept is None
+    with connect(built.settings) as connection:
+        connection.execute("alter table warehouse.licenses rename to hidden")
+    try:
+        failed = dbt.build(built.settings, select=["stg_licenses"], arguments=LEAN)
+    finally:
+        with connect(built.settings) as connection:
+            connection.execute("alter table warehouse.hidden rename to licenses")
+    assert failed.kept, "what failed is kept in any case"
+
+
+def dbt_command(settings: Settings, *command: str) -> dict[str, Any]:
+    """Runs another command of dbt's, as `dbt.build` runs its own; what it says of the sources."""
+    with dbt._warehouse(settings, 10):
+        done = dbt._invoke(settings, [*command], dbt._parse(settings), [])
+    assert done.exception is None
+    name = {"docs": "catalog.json", "source": "sources.json"}[command[0]]
+    return dict(orjson.loads((dbt.target_path(settings) / name).read_bytes()))
+
+
+def test_docs_know_every_model_and_source_with_its_columns(built: Built) -> None:
+    catalog = dbt_command(built.settings, "docs", "generate")
+    assert catalog["errors"] is None
+    manifest = orjson.loads(dbt.manifest_path(built.settings).read_bytes())
+    models = {name for name in manifest["nodes"] if name.startswith("model.")}
+    assert catalog["nodes"].keys() == models
+    assert catalog["sources"].keys() == manifest["sources"].keys()
+    shown = catalog["nodes"]["model.smug.dim_photos"]["columns"]["latitude"]
+    assert shown["type"] == "DECIMAL(9,6)"
+
+
+def test_freshness_is_told_of_every_source_that_is_due(built: Built) -> None:
+    """Those of the first rows are of long ago; a reference table may be as old as it likes."""
+    found = dbt_command(built.settings, "source", "freshness")["results"]
+    told = {each["unique_id"].rpartition(".")[2]: each["status"] for each in found}
+    expected = {*COLUMNS, "accounts_history", "subscriptions_history"} - {"licenses"}
+    assert told.keys() == expected
+    assert set(told.values()) == {"warn"}
 
 
 def test_after_a_build_another_process_can_open_the_warehouse(built: Built) -> None:

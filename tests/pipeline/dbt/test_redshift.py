@@ -1,11 +1,14 @@
 """The dbt project on Redshift: built by the adapter, and equal to what DuckDB makes of the rows."""
 
+import json
 from pathlib import Path
 
 from dbt.cli.main import dbtRunner
 
+from smug_platform.warehouse import dbt
 from smug_platform.warehouse.dbt import PROJECT_DIR
 from tests.pipeline.dbt.conftest import Built, Content, Later, OnRedshift
+from tests.redshift.fixtures import Bucket
 
 GOOD = {"success", "pass"}
 
@@ -48,6 +51,25 @@ def test_marts_lie_on_redshift_as_their_models_say(on_redshift: OnRedshift) -> N
     assert lies["fct_revenue_daily"] == ("ALL", "placed_on")
     assert all(style == "ALL" or style.startswith("KEY(") for style, _ in lies.values())
     assert all(key for _, key in lies.values())
+
+
+def test_the_results_are_kept_beside_the_lake(
+    on_redshift: OnRedshift, bucket_of_session: Bucket
+) -> None:
+    kept = on_redshift.results[0].kept or ""
+    assert kept.startswith("s3://smug-prod-lake/dbt/artifacts/")
+    _, _, name, key = kept.split("/", 3)
+    body = bucket_of_session.client.get_object(Bucket=name, Key=key)["Body"].read()
+    assert len(json.loads(body)["results"]) == len(on_redshift.results[0].nodes)
+
+
+def test_docs_are_generated_from_redshift(on_redshift: OnRedshift) -> None:
+    settings = on_redshift.settings
+    with on_redshift.production():
+        done = dbt._invoke(settings, ["docs", "generate"], dbt._parse(settings), [])
+    assert done.exception is None
+    catalog = json.loads((dbt.target_path(settings) / "catalog.json").read_text())
+    assert len(catalog["nodes"]) > 30
 
 
 def test_what_redshift_lacks_is_refused(on_redshift: OnRedshift, tmp_path: Path) -> None:
