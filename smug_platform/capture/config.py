@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from smug_platform.capture.server import Columns
+from smug_platform.capture.contract import Columns
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source
 
@@ -93,7 +93,7 @@ def engine_properties(
         "database.port": str(shard.port),
         "database.user": shard.user,
         "database.password": shard.password,
-        "database.server.id": str(_replica_id(shard)),
+        "database.server.id": str(replica_id(shard)),
         **({"database.ssl.mode": "disabled"} if _is_loopback(shard.host) else {}),
         "database.include.list": _exact(source.database),
         "table.include.list": ",".join(map(_exact, tables)),
@@ -146,7 +146,7 @@ def _selects(source: Source, columns: Mapping[str, Columns]) -> dict[str, str]:
     return {"snapshot.select.statement.overrides": ",".join(tables), **selects} if selects else {}
 
 
-def _replica_id(shard: Shard) -> int:
+def replica_id(shard: Shard) -> int:
     """The id with which capture registers as a replica: stable, so that a second capture of the
     same shard pushes the first one out instead of doubling it unseen, and out of the way of the
     small numbers that people give their servers.

@@ -15,10 +15,10 @@ import jpype
 from smug_platform.capture.begin import begin
 from smug_platform.capture.config import engine_properties
 from smug_platform.capture.consumer import Completion, Consumer
+from smug_platform.capture.doctor import preflight
 from smug_platform.capture.failures import NeedsSnapshot, Renumbered, classify
 from smug_platform.capture.jvm import java_properties, messages, start_jvm
 from smug_platform.capture.publisher import Publisher
-from smug_platform.capture.server import preflight
 from smug_platform.capture.sink import NOTHING_LANDED, Landed, Sink
 from smug_platform.capture.status import Meter, Phase, Status
 from smug_platform.capture.store import Hold, LeaseLost

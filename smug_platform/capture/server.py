@@ -1,14 +1,12 @@
-"""What capture asks of a source server through plain SQL: identity, binlogs, tables, grants.
+"""What capture asks of a source server through plain SQL: its identity and its binlogs.
 
-`preflight` finds what would stop Debezium later, and says it in one line before anything starts.
-Nothing is written, to the binlog neither: LOCAL keeps the FLUSH out of it by which RELOAD is tried.
-`FLUSH BINARY LOGS` before a new snapshot is the one statement with a lasting effect.
+Nothing is written. `FLUSH BINARY LOGS` before a new snapshot is the one statement with a lasting
+effect. What would stop Debezium later is found by `doctor`.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pymysql
@@ -19,26 +17,14 @@ from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.state import Mark
 from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
-from smug_platform.tables.table import Source, Table
 
 _ACCESS_DENIED = (1044, 1045, 1698)
-_LACKS_PRIVILEGE = (1142, 1227)
+LACKS_PRIVILEGE = (1142, 1227)
 _NO_BINLOG, _WRONG_PLACE = 1381, 1220
 # A transaction of one row, from its number to its commit.
 _MARK_EVENTS = 5
 
 Connection: TypeAlias = "pymysql.connections.Connection[DictCursor]"
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns of one table that a snapshot has to ask for in its own way.
-
-    floats: as text the server prints them with six digits. hidden: `*` leaves them out.
-    """
-
-    floats: tuple[str, ...] = ()
-    hidden: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -75,25 +61,11 @@ def connect(shard: Shard) -> Iterator[Connection]:
             connection.close()
 
 
-def preflight(shard: Shard, source: Source) -> Mapping[str, Columns]:
-    """Check that a shard can be captured; the columns of each table that need care.
-
-    Raises SourceError with a remedy: not reachable, wrong password, binlog off or not ROW and
-    FULL, a missing privilege, a declared table or key that the source lacks.
-    """
-    with connect(shard) as connection:
-        _check_binlog(connection, shard)
-        _check_grants(connection, shard)
-        return {
-            table.name: _check_table(connection, shard, source, table) for table in source.tables
-        }
-
-
 def read_server(connection: Connection, mark: Mark | None) -> Server:
     """The identity of a server and of its binlog, compared with a mark made before."""
-    identity = _one(connection, "SELECT @@server_id AS id")
-    uuid = _one(connection, "SHOW GLOBAL VARIABLES LIKE 'server_uuid'")
-    logs = _all(connection, "SHOW BINARY LOGS")
+    identity = ask_one(connection, "SELECT @@server_id AS id")
+    uuid = ask_one(connection, "SHOW GLOBAL VARIABLES LIKE 'server_uuid'")
+    logs = ask_all(connection, "SHOW BINARY LOGS")
     return Server(
         server_id=int(identity["id"]),
         uuid=str(uuid["Value"]) if uuid else None,
@@ -105,9 +77,9 @@ def read_server(connection: Connection, mark: Mark | None) -> Server:
 def newest_position(connection: Connection) -> tuple[str, int]:
     """Binlog file and offset where the server writes next."""
     try:
-        status = _one(connection, "SHOW MASTER STATUS")
+        status = ask_one(connection, "SHOW MASTER STATUS")
     except pymysql.err.ProgrammingError:  # MySQL 8.4 took the old name away
-        status = _one(connection, "SHOW BINARY LOG STATUS")
+        status = ask_one(connection, "SHOW BINARY LOG STATUS")
     return str(status["File"]), int(status["Position"])
 
 
@@ -118,7 +90,7 @@ def make_mark(connection: Connection, file: str, pos: int) -> Mark | None:
     the number of the transaction, which no other history repeats at the same place.
     """
     try:
-        events = _all(
+        events = ask_all(
             connection, f"SHOW BINLOG EVENTS IN %s FROM {int(pos)} LIMIT {_MARK_EVENTS}", (file,)
         )
     except pymysql.err.Error as error:
@@ -142,91 +114,11 @@ def _finds(connection: Connection, mark: Mark | None, logs: set[str]) -> bool | 
     return make_mark(connection, mark.file, mark.pos) == mark
 
 
-def _check_binlog(connection: Connection, shard: Shard) -> None:
-    found = _one(
-        connection,
-        "SELECT @@global.log_bin AS log_bin, @@global.binlog_format AS format,"
-        " @@global.binlog_row_image AS image",
-    )
-    checks = (
-        (int(found["log_bin"]) == 1, "its binlog is off", "start it with log_bin"),
-        (found["format"] == "ROW", f"binlog_format is {found['format']}", "set it to ROW"),
-        (found["image"] == "FULL", f"binlog_row_image is {found['image']}", "set it to FULL"),
-    )
-    for good, problem, remedy in checks:
-        if not good:
-            raise SourceError(f"{shard.name}: {problem}", remedy=remedy)
-
-
-def _check_grants(connection: Connection, shard: Shard) -> None:
-    """Each privilege is tried by what needs it: the names of grants differ between servers."""
-    tries: tuple[tuple[str, Callable[[], object]], ...] = (
-        ("REPLICATION CLIENT", lambda: newest_position(connection)),
-        ("REPLICATION SLAVE", lambda: _all(connection, "SHOW BINLOG EVENTS LIMIT 1")),
-        ("RELOAD", lambda: connection.cursor().execute("FLUSH LOCAL STATUS")),
-    )
-    for privilege, attempt in tries:
-        try:
-            attempt()
-        except pymysql.err.Error as error:
-            if error.args[0] not in _LACKS_PRIVILEGE:
-                raise
-            raise SourceError(
-                f"{shard.name}: user {shard.user!r} lacks the privilege {privilege}",
-                remedy=f"GRANT {privilege} ON *.* TO that user",
-            ) from None
-
-
-def _check_table(connection: Connection, shard: Shard, source: Source, table: Table) -> Columns:
-    found = _all(
-        connection,
-        "SELECT column_name AS name, data_type AS type, extra AS extra, is_nullable AS nullable"
-        " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
-        (source.database, table.name),
-    )
-    where = f"{shard.name}: table {source.database}.{table.name}"
-    if not found:
-        raise SourceError(
-            f"{where} is declared but the source lacks it, or user {shard.user!r} may not read it",
-            remedy="create it, grant SELECT on it, or take it out of smug_platform/tables",
-        )
-    nullable = {str(column["name"]): column["nullable"] == "YES" for column in found}
-    for name in (*table.key, *table.excluded):
-        if name not in nullable:
-            raise SourceError(
-                f"{where} has no column {name!r}",
-                remedy="correct its record in smug_platform/tables",
-            )
-    if table.key and not _is_unique(connection, source, table, nullable):
-        raise SourceError(
-            f"{where}: no unique index on its declared key ({', '.join(table.key)})",
-            remedy="declare the key that the source has, or key=() and key_scope='shard'",
-        )
-    return Columns(
-        floats=tuple(str(c["name"]) for c in found if str(c["type"]).lower() == "float"),
-        hidden=tuple(str(c["name"]) for c in found if "INVISIBLE" in str(c["extra"]).upper()),
-    )
-
-
-def _is_unique(
-    connection: Connection, source: Source, table: Table, nullable: Mapping[str, bool]
-) -> bool:
-    indexes: dict[str, set[str]] = {}
-    for row in _all(
-        connection,
-        "SELECT index_name AS name, column_name AS col FROM information_schema.statistics"
-        " WHERE table_schema = %s AND table_name = %s AND non_unique = 0",
-        (source.database, table.name),
-    ):
-        indexes.setdefault(str(row["name"]), set()).add(str(row["col"]))
-    return set(table.key) in indexes.values() and not any(nullable[name] for name in table.key)
-
-
 def _translate(where: str, error: pymysql.err.Error) -> SourceError:
     code = error.args[0] if error.args else 0
     if code == _NO_BINLOG:
         return SourceError(f"{where}: its binlog is off", remedy="start it with log_bin")
-    if code in _LACKS_PRIVILEGE:
+    if code in LACKS_PRIVILEGE:
         return SourceError(f"{where}: {error.args[1]}", remedy="grant it to the capture user")
     if isinstance(error, pymysql.err.OperationalError | pymysql.err.InterfaceError):
         return SourceUnavailable(
@@ -235,12 +127,14 @@ def _translate(where: str, error: pymysql.err.Error) -> SourceError:
     return SourceError(f"{where}: {error.args[-1]}", remedy="see the server's error log")
 
 
-def _all(connection: Connection, sql: str, args: Sequence[Any] = ()) -> Sequence[dict[str, Any]]:
+def ask_all(connection: Connection, sql: str, args: Sequence[Any] = ()) -> Sequence[dict[str, Any]]:
+    """The rows of a query, as names and values."""
     with connection.cursor() as cursor:
         cursor.execute(sql, args or None)
         return list(cursor.fetchall())
 
 
-def _one(connection: Connection, sql: str) -> dict[str, Any]:
-    rows = _all(connection, sql)
+def ask_one(connection: Connection, sql: str) -> dict[str, Any]:
+    """The first row of a query; empty when there is none."""
+    rows = ask_all(connection, sql)
     return rows[0] if rows else {}

@@ -14,11 +14,11 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from smug_platform.capture.doctor import preflight
 from smug_platform.capture.engine import Engine, warm_up
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.keeper import Keeper, SinkFactory
 from smug_platform.capture.resources import open_store
-from smug_platform.capture.server import preflight
 from smug_platform.capture.share import Claimed, Watched, plan
 from smug_platform.capture.sink import NOTHING_LANDED, Landed, Sink
 from smug_platform.capture.status import Status

@@ -107,6 +107,21 @@ def status() -> None:
 
 
 @app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Find what stands in the way of capturing the shards, and say what to do about it.
+
+    Server settings, privileges, tables as the contract declares them, one shard against another.
+    Nothing is written to a shard. Exits with 1 when a finding is blocking.
+    """
+    from smug_platform.cli.doctor import show_doctor
+
+    if not show_doctor(load_settings(), as_json=as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
 def capture(
     prepare: Annotated[
         bool, typer.Option("--prepare", help="Only make the table of the workers' leases.")

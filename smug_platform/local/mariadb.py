@@ -31,7 +31,8 @@ _INSTALLING, _INSTALL_TRIES = threading.Lock(), 3
 
 # What reading the binlog takes, and no more.
 _CAPTURE_RIGHTS = (
-    "SELECT, RELOAD, SHOW DATABASES, REPLICATION SLAVE, REPLICATION CLIENT, LOCK TABLES"
+    "SELECT, RELOAD, SHOW DATABASES, REPLICATION SLAVE, REPLICATION CLIENT, SLAVE MONITOR,"
+    " LOCK TABLES"
 )
 # What is wrong and what to do, by MySQL's error number: let in, but not so; not there.
 _REFUSALS = {

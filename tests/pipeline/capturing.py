@@ -4,16 +4,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import orjson
+import pymysql
 
 from smug_platform.capture.change import Change
 from smug_platform.capture.position import Position, file_number
 from smug_platform.capture.sink import NOTHING_LANDED, Landed
 from smug_platform.capture.status import Status
 from smug_platform.capture.worker import run_worker
+from smug_platform.local.mariadb import start_shard
+from smug_platform.local.processes import Process
 from smug_platform.settings import Settings
 from smug_platform.tables.table import Source
 
@@ -58,6 +62,34 @@ class Kept:
 def position(epoch: int, change: Change) -> Position:
     source = orjson.loads(change.value)["source"]
     return Position(epoch, file_number(source["file"]), source["pos"], source["row"] or 0)
+
+
+def one_shard(settings: Settings) -> Settings:
+    return replace(settings, shards=settings.shards[:1])
+
+
+@dataclass
+class Own:
+    """A server of a test module's own. folder: holds its data."""
+
+    settings: Settings
+    folder: Path
+    server_id: int = 77
+    process: Process = field(init=False)
+
+    def start(self, *options: str) -> None:
+        shard, number = self.settings.shards[0], self.server_id
+        self.process = start_shard(shard, self.folder, server_id=number, extra=options)
+
+    def as_root(self, *statements: str) -> None:
+        """What the capture user may not do, through the server's own socket."""
+        socket = str(self.folder / "data" / "mariadbd.sock")
+        with (
+            pymysql.connect(unix_socket=socket, user="root", autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
+            for statement in statements:
+                cursor.execute(statement)
 
 
 @dataclass

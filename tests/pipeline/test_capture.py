@@ -13,17 +13,15 @@ from shutil import rmtree
 from typing import Any
 
 import orjson
-import pymysql
 import pytest
 
-from smug_platform.capture import engine, server
+from smug_platform.capture import engine
+from smug_platform.capture.doctor import preflight
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.resources import open_store, prepare_store
-from smug_platform.capture.server import preflight
 from smug_platform.capture.sink import Published
 from smug_platform.errors import SmugError, SourceError
 from smug_platform.local.mariadb import connect, start_shard
-from smug_platform.local.processes import Process
 from smug_platform.settings import Settings, Shard
 from smug_platform.settings_capture import StoreSettings
 from smug_platform.stream.claims import Claims
@@ -32,7 +30,7 @@ from smug_platform.stream.reader import Reader
 from smug_platform.tables.flickr import FLICKR
 from smug_platform.tables.table import Source, Table
 from tests.conftest import fresh_database, local_settings
-from tests.pipeline.capturing import PATIENCE, Kept, capturing
+from tests.pipeline.capturing import PATIENCE, Kept, Own, capturing, one_shard
 from tests.states import state_of, status_of
 
 ROOT = Path(__file__).parents[2]
@@ -63,36 +61,10 @@ def albums(count: int) -> str:
     )
 
 
-def one_shard(settings: Settings) -> Settings:
-    return replace(settings, shards=settings.shards[:1])
-
-
 @pytest.fixture
 def one(fresh_shards: Settings) -> Settings:
     """One running shard with an empty flickr database."""
     return one_shard(fresh_shards)
-
-
-@dataclass
-class Own:
-    """A server of this module's own. folder: holds its data."""
-
-    settings: Settings
-    folder: Path
-    process: Process = field(init=False)
-
-    def start(self) -> None:
-        self.process = start_shard(self.settings.shards[0], self.folder, server_id=77)
-
-    def as_root(self, *statements: str) -> None:
-        """What the capture user may not do, through the server's own socket."""
-        socket = str(self.folder / "data" / "mariadbd.sock")
-        with (
-            pymysql.connect(unix_socket=socket, user="root", autocommit=True) as connection,
-            connection.cursor() as cursor,
-        ):
-            for statement in statements:
-                cursor.execute(statement)
 
 
 @pytest.fixture(scope="module")
@@ -562,33 +534,6 @@ def test_a_server_that_cannot_be_used_is_told_in_a_line(
     assert "\n" not in str(told.value)
 
 
-def test_looking_at_a_shard_writes_nothing_to_its_binlog(shards: Settings):
-    shard = shards.shards[0]
-    with server.connect(shard) as connection:
-        before = server.newest_position(connection)
-        preflight(shard, FLICKR)
-        assert server.newest_position(connection) == before
-
-
-@pytest.mark.parametrize(
-    ("table", "says"),
-    [
-        (Table(name="prints", domain="d", owner="o"), "the source lacks it"),
-        (Table(name="albums", domain="d", owner="o", key=("uid",)), "no column 'uid'"),
-        (Table(name="albums", domain="d", owner="o", key=("account_id",)), "no unique index"),
-        (
-            Table(name="albums", domain="d", owner="o", excluded=("iban",)),
-            "no column 'iban'",
-        ),
-    ],
-)
-def test_a_declaration_that_the_source_does_not_bear_out_is_told(
-    shards: Settings, table: Table, says: str
-):
-    with pytest.raises(SourceError, match=says):
-        preflight(shards.shards[0], Source(database="flickr", tables=(table,)))
-
-
 def test_a_shard_that_does_not_answer_keeps_no_other_from_being_captured(fresh_shards: Settings):
     first, second = fresh_shards.shards
     settings = replace(fresh_shards, shards=(replace(second, port=1), first))
@@ -603,25 +548,6 @@ def test_a_worker_does_not_start_on_a_shard_that_cannot_be_captured(one: Setting
     missing = Source(database="flickr", tables=(Table(name="prints", domain="d", owner="o"),))
     with capturing(one, missing, Kept()) as worker, pytest.raises(SourceError, match="prints"):
         worker.wait(lambda: False)
-
-
-@pytest.mark.parametrize(
-    ("option", "says"),
-    [
-        ("--binlog-format=MIXED", "set it to ROW"),
-        ("--binlog-row-image=MINIMAL", "set it to FULL"),
-        ("--skip-log-bin", "binlog is off"),
-    ],
-    ids=["format", "I01-image", "off"],
-)
-def test_a_binlog_that_cannot_be_captured_is_told(tmp_path: Path, option: str, says: str):
-    settings = one_shard(local_settings(tmp_path))
-    process = start_shard(settings.shards[0], tmp_path / "mysql", server_id=79, extra=(option,))
-    try:
-        with pytest.raises(SourceError, match=says):
-            preflight(settings.shards[0], FLICKR)
-    finally:
-        process.stop()
 
 
 # -- kill ------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from smug_platform.capture.config import captured, engine_properties
-from smug_platform.capture.server import Columns
+from smug_platform.capture.contract import Columns
 from smug_platform.settings import Shard
 from smug_platform.tables.flickr import FLICKR
 from smug_platform.tables.table import Source, Table

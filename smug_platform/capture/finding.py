@@ -1,0 +1,28 @@
+"""One thing that was found at a source shard, and what to do about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["blocking", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("blocking", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found. check: its name, the same on every shard; shard: where.
+
+    blocking: capture can't begin, or would lose changes. warning: some changes would not come, or
+    a mishap can't be made good. note: to know.
+    """
+
+    severity: Severity
+    check: str
+    shard: str
+    problem: str
+    remedy: str
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, the worst first; otherwise in the order in which they came."""
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
