@@ -13,6 +13,7 @@ engagement as (
         sum(views_count) as views_count,
         max(engaged_on) as last_engaged_on
     from {{ ref('int_engagement_daily') }}
+    where favorites_count + comments_count + spam_comments_count + views_count > 0
     group by photo_id
 
 )
