@@ -1,4 +1,4 @@
-"""Four ways from a binlog: the engine alone, ours, what one would write first, and pure Python.
+"""Three ways from a binlog by Debezium: the engine alone, ours, and what one would write first.
 
 Each is called in a fresh process, begins where the state in its home says (or with a snapshot), and
 ends when it has had so many changes of each shard. Times run from the first batch to the last, so
@@ -8,21 +8,14 @@ worker.
 
 # mypy: disable-error-code="untyped-decorator"
 
-import json
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import jpype
-import psutil
-from pymysqlreplication import BinLogStreamReader
-from pymysqlreplication.row_event import UpdateRowsEvent
 
-from bench.sources import source_of
+from bench.job import ALL_LANDED, Clock, Job, Nothing, clock_of, each_shard, folder_of, hold_of, put
 from smug_platform.capture.begin import begin
 from smug_platform.capture.change import Change
 from smug_platform.capture.config import engine_properties
@@ -31,82 +24,25 @@ from smug_platform.capture.doctor import preflight
 from smug_platform.capture.engine import Engine, build
 from smug_platform.capture.jvm import start_jvm
 from smug_platform.capture.resources import open_store
-from smug_platform.capture.sink import Published
-from smug_platform.capture.store import Hold
-from smug_platform.settings import Settings, Shard
+from smug_platform.settings import Shard
 from smug_platform.stream.claims import Claims
 from smug_platform.stream.client import kinesis_client
 from smug_platform.stream.producer import Producer
-from smug_platform.tables.table import Source
 
-_PATIENCE = 900.0
-_REQUEST = 500
 _TUNED = (
     "max.batch.size", "max.queue.size", "max.queue.size.in.bytes", "poll.interval.ms",
     "record.processing.threads",
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Job:
-    """What one run reads. changes: of each shard; its home has the state."""
-
-    settings: Settings
-    shape: str
-    changes: int
-    tuned: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def source(self) -> Source:
-        return source_of(self.shape)
-
-
-@dataclass
-class Clock:
-    """From the first batch to the last, of all shards. cpu: seconds of this process."""
-
-    left: dict[str, int]
-    first: float = 0.0
-    last: float = 0.0
-    cpu: float = 0.0
-    begun: float = 0.0
-    done: threading.Event = field(default_factory=threading.Event)
-    failure: BaseException | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def begin(self) -> None:
-        with self._lock:
-            if not self.first:
-                self.first, self.begun = time.monotonic(), _cpu()
-
-    def count(self, shard: str, changes: int) -> None:
-        with self._lock:
-            self.left[shard] -= changes
-            if all(left <= 0 for left in self.left.values()):
-                self.last, self.cpu = self.last or time.monotonic(), self.cpu or _cpu() - self.begun
-                self.done.set()
-
-    def result(self) -> tuple[float, float]:
-        """Seconds, and those of the cores, once all is read."""
-        if not self.done.wait(_PATIENCE):
-            raise TimeoutError(f"left: {self.left}")
-        if self.failure:
-            raise self.failure
-        return self.last - self.first, self.cpu
-
-
-def _cpu() -> float:
-    return sum(psutil.Process().cpu_times()[:2])
-
-
 def ours(job: Job) -> tuple[float, float]:
     """Engine, publisher and producer, as a worker runs them."""
-    return _ours(job, _clock(job))
+    return _ours(job, clock_of(job))
 
 
 def settle(job: Job) -> None:
     """Capture the rows that there are, and remember a place after them."""
-    clock, store = _clock(job), open_store(job.settings)
+    clock, store = clock_of(job), open_store(job.settings)
 
     def look() -> None:
         while not clock.done.wait(0.2):
@@ -134,17 +70,17 @@ def _ours(job: Job, clock: Clock) -> tuple[float, float]:
             shard,
             job.source,
             sink,
-            hold=_hold(job, shard),
-            folder=_folder(job, shard),
+            hold=hold_of(job, shard),
+            folder=folder_of(job, shard),
             logs=job.settings.home / "logs",
-            landed=_ALL_LANDED,
+            landed=ALL_LANDED,
         )
         stopper = threading.Thread(target=lambda: (clock.done.wait(), engine.stop()))
         stopper.start()
         engine.run()
         sink.close()
 
-    return _each(job, clock, run)
+    return each_shard(job, clock, run)
 
 
 def alone(job: Job) -> tuple[float, float]:
@@ -176,7 +112,7 @@ def record_by_record(job: Job) -> tuple[float, float]:
                     had += 1
                 entries.append({"Data": value.encode(), "PartitionKey": key[:256]})
                 committer.markProcessed(record)
-            _put(client, stream.name, entries)
+            put(client, stream.name, entries)
             committer.markBatchFinished()
             clock.count(shard.name, had)
 
@@ -185,69 +121,17 @@ def record_by_record(job: Job) -> tuple[float, float]:
     return _raw(job, handler, untuned=True)
 
 
-def pure_python(job: Job) -> tuple[float, float]:
-    """The `mysql-replication` package, its rows as JSON, put 500 at a time."""
-    clock, stream = _clock(job), job.settings.stream
-
-    def run(shard: Shard) -> None:
-        state = open_store(job.settings).state(shard.name)
-        assert state is not None
-        assert state.log is not None
-        client = kinesis_client(stream)
-        reader = BinLogStreamReader(
-            connection_settings={
-                "host": shard.host, "port": shard.port, "user": shard.user,
-                "passwd": shard.password,
-            },
-            server_id=900 + shard.port % 100,
-            log_file=state.log[0],
-            log_pos=state.log[1],
-            resume_stream=True,
-            only_events=[UpdateRowsEvent],
-            only_tables=[job.source.tables[0].name],
-        )  # fmt: skip
-        for event in reader:
-            clock.begin()
-            entries = [
-                {
-                    "Data": json.dumps(
-                        {
-                            "before": row["before_values"],
-                            "after": row["after_values"],
-                            "file": reader.log_file,
-                            "pos": reader.log_pos,
-                        },
-                        default=str,
-                    ).encode(),
-                    "PartitionKey": str(row["after_values"]["id"]),
-                }
-                for row in event.rows
-            ]
-            _put(client, stream.name, entries)
-            clock.count(shard.name, len(entries))
-            if clock.left[shard.name] <= 0:
-                break
-        reader.close()
-
-    return _each(job, clock, run)
-
-
-def _put(client: Any, stream: str, entries: list[dict[str, Any]]) -> None:
-    for first in range(0, len(entries), _REQUEST):
-        client.put_records(StreamName=stream, Records=entries[first : first + _REQUEST])
-
-
 def _raw(
     job: Job, handler: Callable[[Clock, Shard], Callable[[Any, Any], None]], *, untuned: bool
 ) -> tuple[float, float]:
     """Debezium's engines with a handler of their own, from the same place as ours."""
-    clock = _clock(job)
+    clock = clock_of(job)
 
     def run(shard: Shard) -> None:
         columns = preflight(shard, job.source)
         start_jvm(job.settings.home / "logs")
-        folder = _folder(job, shard)
-        begin(_hold(job, shard), folder, shard, job.source, _Nothing(), landed=_ALL_LANDED)
+        folder = folder_of(job, shard)
+        begin(hold_of(job, shard), folder, shard, job.source, Nothing(), landed=ALL_LANDED)
         properties = engine_properties(shard, job.source, folder, columns=columns) | dict(job.tuned)
         for name in _TUNED if untuned else ():
             properties.pop(name, None)
@@ -261,7 +145,7 @@ def _raw(
         engine.close()
         thread.join(20)
 
-    return _each(job, clock, run)
+    return each_shard(job, clock, run)
 
 
 def _handler(handle: Callable[[Any, Any], None]) -> Any:
@@ -276,72 +160,3 @@ def _handler(handle: Callable[[Any, Any], None]) -> Any:
             return True
 
     return Handler()
-
-
-class _Nothing:
-    """A sink that is asked for its name alone, which is that of the stream before."""
-
-    incarnation = "bench"
-
-    def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
-        raise NotImplementedError
-
-    def tips(self, shard: str) -> dict[str, str]:
-        del shard
-        return {}
-
-    def close(self) -> None:
-        pass
-
-
-class _AllLanded:
-    """So that a stream that is not the one before is no reason for a snapshot."""
-
-    def covers(self, shard: str, published: Published) -> bool:
-        del shard, published
-        return True
-
-    def epoch(self, shard: str) -> int:
-        del shard
-        return 0
-
-
-_ALL_LANDED = _AllLanded()
-
-
-def _clock(job: Job) -> Clock:
-    return Clock({shard.name: job.changes for shard in job.settings.shards})
-
-
-def _hold(job: Job, shard: Shard) -> Hold:
-    store = open_store(job.settings)
-    store.seconds = _PATIENCE
-    hold = store.take(shard.name, "bench", store.leases().get(shard.name))
-    assert hold is not None
-    return hold
-
-
-def _folder(job: Job, shard: Shard) -> Path:
-    return job.settings.capture_dir(shard.name) / "9"
-
-
-def _each(job: Job, clock: Clock, run: Callable[[Shard], None]) -> tuple[float, float]:
-    """One thread a shard, as a worker has."""
-
-    def guarded(shard: Shard) -> None:
-        try:
-            run(shard)
-        except BaseException as error:  # noqa: BLE001  raised by `result`
-            clock.failure = clock.failure or error
-            clock.done.set()
-
-    threads = [
-        threading.Thread(target=guarded, args=(shard,), daemon=True)
-        for shard in job.settings.shards
-    ]
-    for thread in threads:
-        thread.start()
-    result = clock.result()
-    for thread in threads:
-        thread.join(30)
-    return result
