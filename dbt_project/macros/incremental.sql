@@ -5,19 +5,20 @@
     replica; what was loaded later is new to it, however old the change and whether it is a delete.
     Loads of different replicas run side by side, so there is one such time a replica.
 
-    The CTEs that the macros name: `changes` is stg_photo_changes, `reached` what `reached` gives,
-    `seen` what `seen` gives.
+    changes: stg_photo_changes. It is no CTE of the models, nor is anything large that they read
+    twice: DuckDB would write such a CTE out. The CTEs that the macros name, `reached` and `seen`,
+    are what the macros of those names give.
 -#}
 
 {#- For each kind of change the newest and the oldest load that is there. -#}
-{% macro reached(kinds) -%}
+{% macro reached(changes, kinds) -%}
     select
         {%- for kind in kinds %}
         max(case when kind = '{{ kind }}' then loaded_at end) as {{ kind }}_loaded_at,
         min(case when kind = '{{ kind }}' then loaded_at end) as {{ kind }}_first_at
         {{- ',' if not loop.last }}
         {%- endfor %}
-    from changes
+    from {{ changes }}
 {%- endmacro %}
 
 {#- How far the model had read; the beginning of time where it had read nothing. -#}
@@ -33,9 +34,9 @@
 {#- The photos with a change that the model has not seen. When all rows of a replica are new to it,
     the replica was loaded whole and may lack rows that the model counted: then they are all photos
     that the model holds. -#}
-{% macro touched(kinds) -%}
+{% macro touched(changes, kinds) -%}
     select changes.photo_id
-    from changes
+    from {{ changes }} as changes
     cross join seen
     where
         {%- for kind in kinds %}

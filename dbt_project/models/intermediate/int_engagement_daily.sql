@@ -8,15 +8,9 @@
 ) }}
 {%- set kinds = ['favorites', 'comments', 'views'] %}
 
-with changes as (
+with reached as (
 
-    select * from {{ ref('stg_photo_changes') }}
-
-),
-
-reached as (
-
-    {{ reached(kinds) }}
+    {{ reached(ref('stg_photo_changes'), kinds) }}
 
 ),
 
@@ -78,6 +72,7 @@ comments_held as (
         photo_id,
         sum(comments_count + spam_comments_count) as comments_count
     from {{ this }}
+    where comments_count + spam_comments_count > 0
     group by photo_id
 
 ),
@@ -86,7 +81,7 @@ comments_held as (
 -- change to show for it, and has fewer comments than are held.
 touched as (
 
-    {{ touched(kinds) }}
+    {{ touched(ref('stg_photo_changes'), kinds) }}
 
     union
 

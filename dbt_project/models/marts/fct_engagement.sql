@@ -6,13 +6,7 @@
     post_hook="delete from {{ this }} where interactions_count + spam_comments_count = 0"
 ) }}
 
-with engagement as (
-
-    select * from {{ ref('int_engagement_daily') }}
-
-),
-
-photos as (
+with photos as (
 
     select
         photo_id,
@@ -21,21 +15,15 @@ photos as (
 
 ),
 
-changes as (
-
-    select * from {{ ref('stg_photo_changes') }}
-
-),
-
 reached as (
 
-    {{ reached(['photos']) }}
+    {{ reached(ref('stg_photo_changes'), ['photos']) }}
 
 ),
 
 merged as (
 
-    select max(_merged_at) as merged_at from engagement
+    select max(_merged_at) as merged_at from {{ ref('int_engagement_daily') }}
 
 )
 {%- if is_incremental() %},
@@ -48,14 +36,14 @@ seen as (
 
 touched as (
 
-    {{ touched(['photos']) }}
+    {{ touched(ref('stg_photo_changes'), ['photos']) }}
 
     union
 
-    select engagement.photo_id
-    from engagement
+    select daily.photo_id
+    from {{ ref('int_engagement_daily') }} as daily
     cross join seen
-    where engagement._merged_at > seen._engagement_merged_at
+    where daily._merged_at > seen._engagement_merged_at
 
 )
 {%- endif %}
@@ -73,7 +61,7 @@ select
     ) as interactions_count,
     reached.photos_loaded_at as _photos_loaded_at,
     merged.merged_at as _engagement_merged_at
-from engagement
+from {{ ref('int_engagement_daily') }} as engagement
 left join photos on engagement.photo_id = photos.photo_id
 cross join reached
 cross join merged

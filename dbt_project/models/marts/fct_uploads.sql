@@ -13,21 +13,9 @@ with photos as (
 
 ),
 
-engagement as (
-
-    select * from {{ ref('int_photos_engagement') }}
-
-),
-
-changes as (
-
-    select * from {{ ref('stg_photo_changes') }}
-
-),
-
 reached as (
 
-    {{ reached(['photos']) }}
+    {{ reached(ref('stg_photo_changes'), ['photos']) }}
 
 ),
 
@@ -35,8 +23,8 @@ merged as (
 
     select max(_merged_at) as merged_at from {{ ref('int_engagement_daily') }}
 
-)
-{%- if is_incremental() %},
+),
+{%- if is_incremental() %}
 
 seen as (
 
@@ -46,7 +34,7 @@ seen as (
 
 touched as (
 
-    {{ touched(['photos']) }}
+    {{ touched(ref('stg_photo_changes'), ['photos']) }}
 
     union
 
@@ -55,8 +43,23 @@ touched as (
     cross join seen
     where daily._merged_at > seen._engagement_merged_at
 
-)
+),
 {%- endif %}
+
+engagement as (
+
+    select
+        photo_id,
+        sum(favorites_count) as favorites_count,
+        sum(comments_count) as comments_count,
+        sum(views_count) as views_count
+    from {{ ref('int_engagement_daily') }}
+    {%- if is_incremental() %}
+    where photo_id in (select touched.photo_id from touched)
+    {%- endif %}
+    group by photo_id
+
+)
 
 select
     cast(photos.photo_id as numeric(20, 0)) as photo_id,
