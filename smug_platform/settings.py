@@ -105,6 +105,11 @@ class Settings:
         """The dbt target of this environment."""
         return "local" if self.warehouse == "duckdb" else "redshift"
 
+    @property
+    def dbt_artifacts(self) -> str:
+        """URI of the place where dbt's artifacts are kept: beside the claims."""
+        return f"{self.claims.rpartition('/')[0]}/dbt/artifacts"
+
     def capture_dir(self, shard: str) -> Path:
         """Debezium's own files of one shard's runs, written anew at each start."""
         return self.home / "capture" / shard

@@ -43,11 +43,14 @@ def pytest_configure() -> None:
 
 
 class _ByFolderOrFile(LoadFileScheduling):
-    """A worker takes a file at a time; the conformance cases are one, for they share a corpus."""
+    """A worker takes a file at a time, or a folder whose tests share what takes long to make: the
+    conformance cases a corpus, those of dbt its builds.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = "tests/conformance/"
-        return folder if nodeid.startswith(folder) else str(super()._split_scope(nodeid))
+        shared = ("tests/conformance/", "tests/pipeline/dbt/")
+        found = (folder for folder in shared if nodeid.startswith(folder))
+        return next(found, None) or str(super()._split_scope(nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +18,6 @@ from pyiceberg.catalog import Catalog
 from bench.lake import Feed, Written, catalog_in, land
 from bench.shapes import Shape
 from smug_platform.lake import merge as merging
-from smug_platform.raw import deltas as raw
 from smug_platform.raw.backlog import land_backlog
 from smug_platform.stream.reader import Batch, Record, StreamPositions
 
@@ -94,20 +94,23 @@ def merge_once(catalog: Catalog, home: Path, shape: Shape, batch: pa.Table) -> T
 def _timed() -> Iterator[list[float]]:
     """Seconds that a merge spends in reading and in decoding raw."""
     spent = [0.0]
+    next_batch, decoded = merging.next_batch, merging.decoded
 
-    def clocked(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            started = time.perf_counter()
-            try:
-                return function(*args, **options)
-            finally:
-                spent[0] += time.perf_counter() - started
+    def clocked(call: Callable[..., Any], *given: Any, **options: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return call(*given, **options)
+        finally:
+            spent[0] += time.perf_counter() - started
 
-        return call
+    def parts(*given: Any) -> Iterator[Any]:
+        found = decoded(*given)
+        while (part := clocked(next, found, None)) is not None:
+            yield part
 
     with (
-        patch.object(merging, "decode", clocked(merging.decode)),
-        patch.object(raw, "read", clocked(raw.read)),
+        patch.object(merging, "next_batch", partial(clocked, next_batch)),
+        patch.object(merging, "decoded", parts),
     ):
         yield spent
 

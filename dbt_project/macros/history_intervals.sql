@@ -9,6 +9,10 @@
     they were makes no version. A delete ends the entity only if the entity lives on no other shard
     before or after it: otherwise the row was moved, in whichever order its two events came. So the
     intervals of an entity never overlap, and touch unless it was deleted in between.
+
+    Texts are compared whole: 65535 bytes is what a column of Redshift can hold, and a narrower cast
+    would cut them there. Where a column to order by can be null, NULLS LAST is written out: in a
+    descending order Redshift would put nulls first and DuckDB last.
 -#}
 {% macro history_intervals(history, key, tracked) -%}
 with changes as (
@@ -30,7 +34,7 @@ with changes as (
             when is_deleted then 'deleted'
             else md5(
                 {%- for column in tracked %}
-                {{ "|| '|' || " if not loop.first }}coalesce('=' || cast({{ column }} as varchar(1000)), '')
+                {{ "|| '|' || " if not loop.first }}coalesce(md5(cast({{ column }} as varchar(65535))), '')
                 {%- endfor %}
             )
         end as version_hash

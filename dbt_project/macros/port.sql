@@ -25,3 +25,10 @@
 {%- endmacro %}
 {% macro duckdb__utc(instant) -%} cast({{ instant }} at time zone 'UTC' as timestamp) {%- endmacro %}
 {% macro redshift__utc(instant) -%} cast({{ instant }} at time zone 'UTC' as timestamp) {%- endmacro %}
+
+{#- When the transaction began, as UTC without a zone. -#}
+{% macro now() -%}
+    {{ return(adapter.dispatch('now', 'smug')()) }}
+{%- endmacro %}
+{% macro duckdb__now() -%} cast(now() at time zone 'UTC' as timestamp) {%- endmacro %}
+{% macro redshift__now() -%} sysdate {%- endmacro %}

@@ -5,10 +5,9 @@ one's place, in one commit. Neither source nor stream nor `raw.deltas` is asked.
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import pyarrow as pa
 from pyiceberg.catalog import Catalog
 
 from smug_platform import iceberg
@@ -36,20 +35,13 @@ from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
 
 
-@dataclass
 class _Given(Batch):
-    """A batch of the archive. given: its rows; None for its schema changes and truncates alone."""
-
-    given: pa.Table = field(default_factory=raw.ARROW.empty_table)
+    """A batch of the archive, with its rows; without, of its schema changes and truncates alone."""
 
     @property
     def raw_snapshot(self) -> int | None:
         """None: raw is not asked."""
         return None
-
-    def rows(self) -> Iterator[pa.Table]:
-        """The rows, at once."""
-        yield self.given
 
 
 @dataclass(frozen=True)
@@ -181,7 +173,7 @@ def _merge(
     for rows in reading.last_changes() if netted else reading.all_changes():
         if not rows.num_rows:
             continue
-        batch = _Given(raw.open_deltas(catalog), [], sequence, size=rows.num_rows, given=rows)
+        batch = _Given(raw.open_deltas(catalog), [], sequence, size=rows.num_rows, held=rows)
         merged = merge_given(catalog, target, batch)
         applied += rows.num_rows
         written += merged.written if merged else 0

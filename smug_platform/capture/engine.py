@@ -41,7 +41,7 @@ def warm_up(shard: Shard, source: Source, *, folder: Path, logs: Path) -> None:
     meanwhile (2.7 s instead of 5 to 7 from start to first change, measured).
     """
     start_jvm(logs)
-    _build(engine_properties(shard, source, folder), Consumer(lambda _batch: None), Completion())
+    build(engine_properties(shard, source, folder), Consumer(lambda _batch: None), Completion())
 
 
 class Engine:
@@ -111,7 +111,7 @@ class Engine:
         self._tell()
         publisher = Publisher(self._hold, self._sink, state, self._meter, history=history)
         completion = Completion()
-        engine = _build(
+        engine = build(
             engine_properties(self._shard, self._source, self._folder, columns=columns),
             Consumer(publisher.offer),
             completion,
@@ -168,7 +168,8 @@ def _look(watch: Watch, publisher: Publisher) -> None:
         publisher.set_mark(mark)
 
 
-def _build(properties: dict[str, str], consumer: Consumer, completion: Completion) -> Any:
+def build(properties: dict[str, str], consumer: Any, completion: Completion) -> Any:
+    """A Java engine, which captures while its `run` is called; consumer: a ChangeConsumer."""
     json_format = jpype.JClass("io.debezium.engine.format.Json")
     return (
         jpype.JClass("io.debezium.engine.DebeziumEngine")

@@ -4,6 +4,7 @@ Columns are found by field id, so that renamed, added and widened columns read r
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 
 import numpy as np
 import pyarrow as pa
@@ -11,13 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import schema_to_pyarrow
-from pyiceberg.manifest import DataFile, DataFileContent, ManifestEntry
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile
 from pyiceberg.schema import Schema
 from pyiceberg.table.snapshots import Snapshot
 
 from smug_platform.iceberg.cache import Cache
 from smug_platform.iceberg.datafiles import Rows
-from smug_platform.iceberg.manifests import entries, manifests
+from smug_platform.iceberg.manifests import files, manifests
 
 FILE, ROW = "_file", "_row"  # columns that `LakeFiles.read` adds: the file's number, the row in it
 _VALUE = 16  # bytes
@@ -32,12 +33,10 @@ class LakeFiles:
         self._io = io
         self._schema = schema
         self.snapshot_id = snapshot.snapshot_id if snapshot else None
-        live = [one for manifest in manifests(snapshot, io) for one in entries(manifest, io)]
-        live.sort(key=_sequence, reverse=True)
-        data = DataFileContent.DATA
-        self.data = [one.data_file for one in live if one.data_file.content == data]
+        held = manifests(snapshot, io)
+        self.data = _newest_first(io, held, ManifestContent.DATA)
         """Newest commit first."""
-        self.deletes = [one.data_file for one in live if one.data_file.content != data]
+        self.deletes = _newest_first(io, held, ManifestContent.DELETES)
 
     @property
     def rows(self) -> int:
@@ -142,8 +141,11 @@ class LakeFiles:
         return pa.schema([schema.field(name) for name in columns])
 
 
-def _sequence(entry: ManifestEntry) -> int:
-    return entry.sequence_number or 0
+def _newest_first(
+    io: FileIO, held: Sequence[ManifestFile], content: ManifestContent
+) -> list[DataFile]:
+    found = [one for manifest in held if manifest.content == content for one in files(manifest, io)]
+    return [file for _, file in sorted(found, key=itemgetter(0), reverse=True)]
 
 
 def remember_deletes(file: DataFile, gone: Mapping[str, Rows]) -> None:

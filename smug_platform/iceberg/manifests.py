@@ -25,6 +25,7 @@ from pyiceberg.avro.writer import Writer
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import (
     MANIFEST_LIST_FILE_SCHEMAS,
+    DataFile,
     ManifestContent,
     ManifestEntry,
     ManifestEntryStatus,
@@ -42,6 +43,7 @@ from smug_platform.iceberg.cache import Cache
 
 _LISTS = Cache[tuple[ManifestFile, ...]](20_000)  # by path; weight: manifests, of 1 KB each
 _ENTRIES = Cache[tuple[ManifestEntry, ...]](50_000)  # by path; weight: files, of 1 to 3 KB each
+_FILES = Cache[tuple[tuple[int, DataFile], ...]](50_000)  # as `_ENTRIES`, whose files they are
 _LISTED = Cache[bytes](20_000)  # by path; of 0.3 KB each
 _SYNC = bytes(range(16))  # marks the end of a block; any 16 bytes do
 _HEADER = construct_writer(META_SCHEMA)
@@ -64,6 +66,16 @@ def entries(manifest: ManifestFile, io: FileIO) -> tuple[ManifestEntry, ...]:
     if found is None:
         found = tuple(manifest.fetch_manifest_entry(io, discard_deleted=True))
         _ENTRIES.put(manifest.manifest_path, found, len(found))
+    return found
+
+
+def files(manifest: ManifestFile, io: FileIO) -> tuple[tuple[int, DataFile], ...]:
+    """The files of its entries, each with the sequence number of the commit that added it."""
+    found = _FILES.get(manifest.manifest_path)
+    if found is None:
+        live = entries(manifest, io)
+        found = tuple((entry.sequence_number or 0, entry.data_file) for entry in live)
+        _FILES.put(manifest.manifest_path, found, len(found))
     return found
 
 

@@ -1,8 +1,7 @@
 """What one commit of a lake table takes in: deltas that have landed, in parts that memory holds.
 
 A batch is of whole commits of `raw.deltas`. What is more than one commit of them takes is left for
-the next. A single one that is larger than memory allows comes in parts, by a hash of the row's key:
-all deltas of a row are in the same part.
+the next. A single one that is larger than memory allows is merged in parts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
 
-from smug_platform.duck import in_memory
 from smug_platform.iceberg import Table
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
@@ -23,7 +21,6 @@ MEMORY = "smug.memory"
 """The catalog's property that says how many bytes a merge may take."""
 _MEMORY = 2 << 30  # where it does not say
 _TIMES = 8  # what a merge takes at most, of the bytes of its deltas in memory
-_NOTHING = raw.ARROW.empty_table()
 
 
 @dataclass
@@ -31,7 +28,8 @@ class Batch:
     """Deltas of one table, up to a commit of `raw.deltas`.
 
     sequence: of the last commit that is merged with it. parts: in so many the rows come, and are
-    merged one after another. control: schema changes and truncates, in no order.
+    merged one after another. control: schema changes and truncates, in no order. held: the rows,
+    where they come in one part.
     """
 
     deltas: Table
@@ -42,7 +40,7 @@ class Batch:
     size: int = 0
     latest: datetime | None = None
     floor_times: dict[str, datetime] = field(default_factory=dict)
-    _rows: pa.Table | None = None
+    held: pa.Table = field(default_factory=raw.ARROW.empty_table)
 
     @property
     def raw_snapshot(self) -> int | None:
@@ -55,18 +53,14 @@ class Batch:
         """Whether there is nothing but control in it."""
         return self.size == len(self.control)
 
-    def rows(self) -> Iterator[pa.Table]:
-        """The deltas of rows, part after part."""
-        if self._rows is not None:
-            yield self._rows
-            return
-        for part in range(self.parts):
-            pieces = raw.pieces(self.deltas, self.files)
-            yield pa.concat_tables(_of_part(piece, part, self.parts) for piece in pieces)
+    def pieces(self) -> Iterator[pa.Table]:
+        """The deltas of rows, some thousand at a time."""
+        for piece in raw.pieces(self.deltas, self.files):
+            yield piece.filter(pc.invert(raw.is_control(piece)))
 
     def without_rows(self, merged: int) -> "Batch":
         """What it says beside its rows, by itself. merged: the sequence that stays as it is."""
-        return replace(self, sequence=merged, parts=1, size=0, _rows=_NOTHING)
+        return replace(self, sequence=merged, parts=1, size=0, held=raw.ARROW.empty_table())
 
     def look(self, pieces: Iterable[pa.Table]) -> None:
         """Note what the deltas say beside their rows; keep these when they come in one part."""
@@ -80,7 +74,7 @@ class Batch:
             if self.parts == 1:
                 held.append(piece.filter(pc.invert(is_control)) if self.control else piece)
         if self.parts == 1:
-            self._rows = pa.concat_tables(held)
+            self.held = pa.concat_tables(held)
 
 
 def allowed(catalog: Catalog) -> int:
@@ -103,7 +97,7 @@ def next_batch(
         sizes = _fitting(deltas, left, most, memory)
         chosen = [*(batch.files if batch else []), *left[: len(sizes)]]
         left, size = left[len(sizes) :], size + sum(sizes)
-        parts = -(-size * _TIMES // memory) if target.table.key else 1
+        parts = -(-size * _TIMES // memory)
         batch = Batch(deltas, chosen, chosen[-1].sequence, parts)
         batch.look([raw.read(deltas, chosen)] if parts == 1 else raw.pieces(deltas, chosen))
     return batch
@@ -122,15 +116,3 @@ def _fitting(deltas: Table, files: list[raw.DeltaFile], most: int, memory: int) 
         sizes.append(more)
         rows, size = rows + file.rows, size + more
     return sizes
-
-
-def _of_part(piece: pa.Table, part: int, parts: int) -> pa.Table:
-    """The rows of a piece whose key falls to the part. The key's names may change, so they are no
-    part of what is hashed.
-    """
-    rows = piece.filter(pc.invert(raw.is_control(piece)))
-    with in_memory() as connection:
-        connection.register("rows", rows.select(["key"]))
-        hashed = f"hash(json_extract_string(key, '$.*')) % {parts} = {part} as chosen"
-        found = connection.sql(f"select {hashed} from rows").to_arrow_table()
-    return rows.filter(found["chosen"])

@@ -9,29 +9,28 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import duckdb
-import orjson
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as Iceberg
 from pyiceberg.table.snapshots import Snapshot
 
 from smug_platform import iceberg
-from smug_platform.capture.position import Position
 from smug_platform.duck import in_memory
 from smug_platform.errors import LakeError
 from smug_platform.iceberg.files import LakeFiles
-from smug_platform.lake.apply import Step, apply
+from smug_platform.lake.apply import apply
 from smug_platform.lake.batch import Batch, allowed, next_batch
 from smug_platform.lake.columns import plan
-from smug_platform.lake.decode import decode
+from smug_platform.lake.control import follow
 from smug_platform.lake.index import StaleIndex, index_of
+from smug_platform.lake.parts import decoded
 from smug_platform.lake.planned import Planned
 from smug_platform.lake.schema import evolve_schema, new_schema
-from smug_platform.lake.state import State, evolve, truncate
+from smug_platform.lake.state import State
+from smug_platform.lake.step import Step
 from smug_platform.lake.stored import fit
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
@@ -186,47 +185,13 @@ def _attempt(
     )
 
 
-def _follow(target: Target, state: State, batch: Batch) -> State:
-    """The state after the batch's schema changes and truncates, in their source order.
-
-    Raises LakeError for a schema change that can't be followed, unless the shard's table was read
-    anew after it.
-    """
-    placed = [
-        (row["shard"], _position(row).ordinal, number, row)
-        for number, row in enumerate(batch.control)
-    ]
-    failed: dict[str, LakeError] = {}
-    for shard, position, _, row in sorted(placed, key=lambda item: item[:3]):
-        before = state.floors.get(shard, 0)
-        try:
-            if row["op"] == "t":
-                state = truncate(state, shard, position)
-            else:
-                state = evolve(state, target.table, shard, position, orjson.loads(row["payload"]))
-        except LakeError as error:
-            failed[shard] = error
-        if state.floors.get(shard, 0) != before:
-            batch.floor_times[shard] = row["committed_at"]
-            if row["op"] == "ddl":
-                failed.pop(shard, None)
-    for problem in failed.values():
-        raise problem
-    return state
-
-
-def _position(row: dict[str, Any]) -> Position:
-    # A schema change has no row within its event; all rows of a snapshot stand after it.
-    return Position(row["epoch"], row["binlog_file"], row["binlog_offset"], 0)
-
-
 def _merge_batch(
     catalog: Catalog, target: Target, table: Iceberg | None, batch: Batch
 ) -> Merged | None:
     old = (
         State.from_json(table.properties[STATE]) if table and STATE in table.properties else State()
     )
-    state = _follow(target, old, batch)
+    state = follow(target, old, batch)
     if not state.schemas and batch.is_empty:
         return None  # the table's CREATE has not landed yet: it all waits for that
     if not state.schemas:
@@ -243,8 +208,8 @@ def _merge_batch(
 
 def _commit(catalog: Catalog, table: Iceberg, batch: Batch, step: Step) -> Merged:
     """Merge a batch in one commit, or of it what has to go first."""
-    transaction, state = table.transaction(), step.new
-    schema = evolve_schema(transaction, step.target, state, step.columns)
+    transaction = table.transaction()
+    schema = evolve_schema(transaction, step.target, step.new, step.columns)
     files = LakeFiles(table.io, schema, table.current_snapshot())
     index = index_of(catalog, step.target, table, schema)
     index.sync(files)
@@ -256,14 +221,14 @@ def _commit(catalog: Catalog, table: Iceberg, batch: Batch, step: Step) -> Merge
     if not batch.is_empty and (is_swept or (in_parts and is_new)):
         marks[CONTROL] = str(batch.sequence)
         batch = batch.without_rows(merged_sequence(table))
-    for rows in batch.rows():
-        with in_memory() as connection:
-            events, refused = decode(connection, step.target, step.columns, rows, state.dropped)
+    with in_memory() as connection:
+        for events, refused in decoded(connection, step, batch):
             planned.quarantined += quarantine(catalog, refused)
             planned.refused += len(refused)
-            for found, counts, reached in apply(connection, files, index, step, events):
+            for found, counts, watermarks in apply(connection, files, index, step, events):
                 planned.add(found, counts, is_part=in_parts or is_swept)
-                state = reached
+                planned.reach(watermarks)
+    state = replace(step.new, watermarks=dict(step.new.watermarks) | planned.watermarks)
     summary = {
         KIND: "merge",
         SEQUENCE: str(batch.sequence),

@@ -1,5 +1,6 @@
 """What a merge is about to commit, gathered part after part, and its entry in the index."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -36,6 +37,7 @@ class Planned:
     refused: int = 0
     written: int = 0
     deleted: int = 0
+    watermarks: dict[str, int] = field(default_factory=dict)
     _rows: pa.Table | None = None
     _replaced: list[pa.Table] = field(default_factory=list)
     _files: list[DataFile] = field(default_factory=list)
@@ -59,6 +61,11 @@ class Planned:
             self._files.append(file)
             if self.written <= _MOST_ENTERED:
                 self._entries.append((self.index.keys(rows), positions(rows)))
+
+    def reach(self, watermarks: Mapping[str, int]) -> None:
+        """A part has reached these positions of a table without a key."""
+        for shard, position in watermarks.items():
+            self.watermarks[shard] = max(position, self.watermarks.get(shard, 0))
 
     def change(self) -> Change:
         """All of it."""

@@ -62,7 +62,7 @@ PLACE = ("epoch", "binlog_file", "binlog_offset", "row_number")
 """The columns of a delta's source position."""
 _CONTROL = pa.array(["ddl", "t"])
 _LANDED = Cache[pa.Table](512 << 20)  # by path of the file; weight: bytes
-_PIECE = 8192  # rows
+_PIECE = 32 << 20  # bytes in memory
 _MANY = 50_000  # rows of a file from which several threads read it sooner than one
 
 
@@ -134,10 +134,11 @@ def memory_of(deltas: IcebergTable, file: DeltaFile) -> int:
 
 
 def pieces(deltas: IcebergTable, files: list[DeltaFile]) -> Iterator[pa.Table]:
-    """The deltas in those files, as `read` gives them, some thousand at a time."""
+    """The deltas in those files, as `read` gives them, so many at a time as make a piece."""
     for file in files:
+        size = memory_of(deltas, file) // max(file.rows, 1) + 1
         with deltas.io.new_input(file.path).open() as stream:
-            for batch in pq.ParquetFile(stream).iter_batches(_PIECE):
+            for batch in pq.ParquetFile(stream).iter_batches(max(_PIECE // size, 1)):
                 yield _typed(pa.Table.from_batches([batch]))
 
 

@@ -14,11 +14,11 @@ import duckdb
 
 from smug_platform.settings import Settings
 from smug_platform.warehouse.connect import connect
-from smug_platform.warehouse.dbt import DbtResult, NodeResult, build, prepare_manifest
+from smug_platform.warehouse.dbt import NO_JSON, DbtResult, NodeResult, build, prepare_manifest
 from smug_platform.warehouse.load import loaded
-from smug_platform.warehouse.models import Graph, read_graph
+from smug_platform.warehouse.models import Graph, Model, read_graph
 
-LEAN = ("--indirect-selection", "empty", "--no-write-json")
+LEAN = ("--indirect-selection", "empty", NO_JSON)
 """Arguments of a build that runs only what is selected by name, without tests, and leaves dbt's
 artifacts as they are: it takes a third of the time."""
 
@@ -74,6 +74,19 @@ def to_build(graph: Graph, tables: Iterable[str], known: Mapping[str, str]) -> f
     )
 
 
+def outdated(graph: Graph, known: Mapping[str, str]) -> tuple[Model, ...]:
+    """The incremental models that were built by other SQL than they have now.
+
+    known: the versions that are built.
+    """
+    return tuple(
+        model
+        for model in graph.models.values()
+        if model.materialized == "incremental"
+        and known.get(model.unique_id, model.checksum) != model.checksum
+    )
+
+
 def rebuild(
     settings: Settings,
     *,
@@ -84,13 +97,17 @@ def rebuild(
     """`dbt build`, and the record of what it brought up to date.
 
     select, arguments: as `dbt.build` takes them; everything when select is None. A node's failure
-    is in the result. Raises WarehouseError when dbt can't run at all.
+    is in the result. What an incremental model holds was made by its SQL as it was: when that
+    changed, all that is selected is built from nothing. Raises WarehouseError when dbt can't run
+    at all.
     """
     graph = read_graph(prepare_manifest(settings))
     if settings.warehouse != "duckdb":
         return build(settings, select=select, arguments=arguments, on_node=on_node)
     with connect(settings) as connection:
-        before = loaded(connection)
+        before, known = loaded(connection), versions(connection)
+    if any(model.name in (select or [model.name]) for model in outdated(graph, known)):
+        arguments = (*arguments, "--full-refresh")
     result = build(settings, select=select, arguments=arguments, on_node=on_node)
     succeeded = frozenset(n.unique_id for n in result.nodes if n.status == "success")
     with connect(settings) as connection:

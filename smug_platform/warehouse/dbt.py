@@ -15,12 +15,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smug_platform.errors import WarehouseError
 from smug_platform.settings import PROJECT, Settings
+from smug_platform.warehouse.artifacts import as_artifact, keep, version_of
 from smug_platform.warehouse.connect import WAIT_SECONDS, connect
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 PROJECT_DIR = PROJECT / "dbt_project"
+NO_JSON = "--no-write-json"
+"""An argument of a build that leaves dbt's artifacts as they are: it is done sooner."""
 
 _NODE_EVENTS = frozenset(
     {
@@ -70,10 +73,11 @@ class NodeResult:
 
 @dataclass(frozen=True, slots=True)
 class DbtResult:
-    """What a build did: a result for each node that it selected."""
+    """What a build did: a result for each node that it selected. kept: where dbt's own are."""
 
     nodes: tuple[NodeResult, ...]
     seconds: float
+    kept: str | None = None
 
     @property
     def failed(self) -> tuple[NodeResult, ...]:
@@ -146,8 +150,9 @@ def build(
     arguments: more arguments for `dbt build`; wait: seconds for another process to let go of the
         warehouse.
 
-    A node's failure is in the result. Raises WarehouseError when dbt can't run at all: the
-    project does not parse, or the warehouse can't be opened.
+    dbt's own results are kept when it writes them or a node failed. A node's failure is in the
+    result. Raises WarehouseError when dbt can't run at all: the project does not parse, or the
+    warehouse can't be opened.
     """
     started = time.monotonic()
     chosen = ["--select", *select, "--indirect-selection", "buildable"] if select else []
@@ -165,7 +170,17 @@ def build(
         NodeResult(r.node.unique_id, str(r.status), r.execution_time, r.message or "")
         for r in results
     )
-    return DbtResult(nodes, time.monotonic() - started)
+    result = DbtResult(nodes, time.monotonic() - started)
+    if result.failed or NO_JSON not in arguments:
+        return replace(result, kept=_kept(settings, outcome.result))
+    return result
+
+
+def _kept(settings: Settings, results: Any) -> str:
+    """Keep dbt's own results; where they are."""
+    name, body = as_artifact(results)
+    version, manifest = version_of(PROJECT_DIR, _newest()), manifest_path(settings)
+    return keep(settings.dbt_artifacts, version, name=name, results=body, manifest=manifest)
 
 
 def _parse(settings: Settings) -> "Manifest":
@@ -173,7 +188,7 @@ def _parse(settings: Settings) -> "Manifest":
         # DuckDB's database is named as its file, and the manifest names the database.
         key, newest = (target_path(settings), settings.warehouse_path.stem), _newest()
         if key not in _PARSED or _PARSED[key][0] < newest or not manifest_path(settings).exists():
-            outcome = _invoke(settings, ["parse", "--no-write-json"], None, [])
+            outcome = _invoke(settings, ["parse", NO_JSON], None, [])
             if not outcome.success:
                 raise _cannot_run(outcome)
             _PARSED[key] = (newest, outcome.result)  # type: ignore[assignment]

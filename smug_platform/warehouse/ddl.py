@@ -7,6 +7,7 @@ Nothing here talks to a database.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -59,6 +60,11 @@ class Column:
 
     name: str
     type: str
+
+
+LOADED_AT = Column("_loaded_at", "TIMESTAMP WITH TIME ZONE")
+"""When a row was loaded: one time a load, later with each load of a table whatever the clock does.
+Incremental models find by it what they have not seen, however late it was committed or arrived."""
 
 
 def columns(schema: pa.Schema) -> tuple[Column, ...]:
@@ -144,15 +150,19 @@ def delete_changed(table: str, key: Sequence[str], feed: str) -> str:
     return f"delete from {replica(table)} as t using {feed} as f\nwhere {match}"
 
 
-def insert(table: str, wanted: Sequence[Column], feed: str) -> str:
-    """The statement that appends the feed's rows, by name.
+def insert(table: str, wanted: Sequence[Column], feed: str, loaded_at: datetime) -> str:
+    """The statement that appends the feed's rows, by name, as loaded at that time.
 
-    >>> print(insert("photos", [Column("id", "BIGINT"), Column("_shard", "VARCHAR")], "feed"))
-    insert into warehouse."photos" ("id", "_shard")
-    select "id", "_shard" from feed
+    >>> from datetime import UTC
+    >>> print(insert("tags", [Column("id", "BIGINT")], "feed", datetime(2026, 1, 1, tzinfo=UTC)))
+    insert into warehouse."tags" ("id", "_loaded_at")
+    select "id", timestamptz '2026-01-01 00:00:00+00:00' from feed
     """
     names = ", ".join(quoted(column.name) for column in wanted)
-    return f"insert into {replica(table)} ({names})\nselect {names} from {feed}"
+    return (
+        f"insert into {replica(table)} ({names}, {quoted(LOADED_AT.name)})\n"
+        f"select {names}, timestamptz '{loaded_at}' from {feed}"
+    )
 
 
 def high_water(feed: str) -> str:

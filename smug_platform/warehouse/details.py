@@ -45,7 +45,7 @@ def details(
         newest = {load.table: load.committed_at for load in loads(connection)}
         found = {
             model.unique_id: Details(
-                _rows(connection, model) if columns or model.materialized == "table" else None,
+                _rows(connection, model) if columns or model.materialized != "view" else None,
                 _newest(graph, model, newest),
             )
             for model in made

@@ -116,8 +116,9 @@ def _load(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> Loaded:
     replaced = 0
     if not skipped:
         _check_continuity(feed, before)
-        replaced = _replace(connection, feed)
-        _record(connection, feed, None if feed.full else before)
+        at = _later_than(before)
+        replaced = _replace(connection, feed, at)
+        _record(connection, feed, None if feed.full else before, at)
     return Loaded(
         table=feed.table,
         snapshot_id=feed.snapshot_id,
@@ -129,9 +130,16 @@ def _load(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> Loaded:
     )
 
 
-def _replace(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> int:
+def _later_than(before: Load | None) -> datetime:
+    """The time of a load: now, and after the last load's time even if the clock stepped back."""
+    now = datetime.now(UTC)
+    return max(now, before.loaded_at + timedelta(microseconds=1)) if before else now
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, feed: "Feed", at: datetime) -> int:
     """Brings the feed's rows in; returns how many they took the place of."""
-    wanted = ddl.columns(feed.rows.schema)
+    brought = ddl.columns(feed.rows.schema)
+    wanted = (*brought, ddl.LOADED_AT)
     current = _columns(connection, feed.table)
     replaced = 0
     if feed.full or not current:
@@ -142,11 +150,13 @@ def _replace(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> int:
             connection.execute(statement)
         deleted = connection.execute(ddl.delete_changed(feed.table, feed.key, _FEED)).fetchall()
         replaced = deleted[0][0]
-    connection.execute(ddl.insert(feed.table, wanted, _FEED))
+    connection.execute(ddl.insert(feed.table, brought, _FEED, at))
     return replaced
 
 
-def _record(connection: duckdb.DuckDBPyConnection, feed: "Feed", before: Load | None) -> None:
+def _record(
+    connection: duckdb.DuckDBPyConnection, feed: "Feed", before: Load | None, at: datetime
+) -> None:
     reached = connection.execute(ddl.high_water(_FEED)).fetchall()
     positions = dict(before.positions) if before else {}
     for shard, position, _ in reached:
@@ -158,11 +168,12 @@ def _record(connection: duckdb.DuckDBPyConnection, feed: "Feed", before: Load | 
         times.append(before.committed_at)
     connection.execute(f"delete from {ddl.LOADS} where table_name = ?", [feed.table])
     connection.execute(
-        f"insert into {ddl.LOADS} values (?, ?, ?, current_timestamp, ?, ?)",
+        f"insert into {ddl.LOADS} values (?, ?, ?, ?, ?, ?)",
         [
             feed.table,
             feed.snapshot_id,
             feed.rows.num_rows,
+            at,
             max(times, default=None),
             json.dumps(positions, sort_keys=True),
         ],

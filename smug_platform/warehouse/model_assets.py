@@ -74,9 +74,10 @@ def _results(
     tests = {test.unique_id: test for test in graph.tests}
     for node in result.nodes:
         if node.status == "success" and node.unique_id in graph.models:
+            told_of = model_metadata(graph, node, more.get(node.unique_id, Details()))
+            kept = without_nothing({"run_results": result.kept})
             yield dg.MaterializeResult(
-                asset_key=node_key(graph, node.unique_id),
-                metadata=model_metadata(graph, node, more.get(node.unique_id, Details())),
+                asset_key=node_key(graph, node.unique_id), metadata=told_of | kept
             )
         elif node.unique_id in tests and node.status != "skipped":
             yield _check_result(graph, tests[node.unique_id], node)

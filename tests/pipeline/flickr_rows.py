@@ -84,6 +84,7 @@ class Lake:
     """Lake tables in memory: rows by identity, and the rows that changed since a snapshot."""
 
     tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = field(default_factory=dict)
+    changed_in: dict[tuple[Any, ...], int] = field(default_factory=dict)
     changed: dict[str, set[tuple[Any, ...]]] = field(default_factory=dict)
     extra: dict[str, dict[str, pa.DataType]] = field(default_factory=dict)
     clock: int = 0
@@ -104,6 +105,7 @@ class Lake:
         identity = tuple(whole[name] for name in self.key(table))
         self.tables.setdefault(table, {})[identity] = whole
         self.changed.setdefault(table, set()).add(identity)
+        self.changed_in[table, *identity] = self.snapshot
 
     def key(self, table: str) -> tuple[str, ...]:
         name = table.removesuffix("_history")
@@ -127,10 +129,14 @@ class Lake:
         return loaded
 
     def rows(self) -> Iterator[tuple[str, pa.Table]]:
-        """Each table, and its rows."""
+        """Each table, and its rows as a replica has them: with the time of a load of each."""
         for table in (*COLUMNS, "accounts_history", "subscriptions_history"):
-            rows = list(self.tables.get(table, {}).values())
-            yield table, pa.Table.from_pylist(rows, schema=pa.schema(self._columns(table)))
+            rows = [
+                row | {"_loaded_at": T0 + timedelta(hours=self.changed_in[table, *identity])}
+                for identity, row in self.tables.get(table, {}).items()
+            ]
+            columns = {**self._columns(table), "_loaded_at": INSTANT}
+            yield table, pa.Table.from_pylist(rows, schema=pa.schema(columns))
 
     def _columns(self, table: str) -> Mapping[str, pa.DataType]:
         name = table.removesuffix("_history")
@@ -209,25 +215,34 @@ def photos(lake: Lake) -> None:
         lake.put("album_photos", **album, added_at=made)
 
 
+def favorite(who: int, what: int, when: str) -> dict[str, Any]:
+    return {"account_id": Decimal(who), "photo_id": Decimal(what), "created_at": day(when)}
+
+
+def comment(id_: int, photo_id: int, spam: int = 0) -> dict[str, Any]:
+    return {
+        "id": Decimal(id_),
+        "photo_id": Decimal(photo_id),
+        "account_id": Decimal(2),
+        "body": "",
+        "is_spam": spam,
+        "created_at": day("2026-01-06"),
+    }
+
+
+def view(id_: str, photo_id: int) -> dict[str, Any]:
+    return {"_content_id": id_, "photo_id": Decimal(photo_id), "viewed_on": date(2026, 1, 6)}
+
+
 def engagement(lake: Lake) -> None:
-    for who, what, when, gone in (
-        (2, 10, "2026-01-06", False),
-        (BIG, 10, "2026-01-07", False),
-        (1, 12, "2026-01-07", True),
-    ):
-        row = {"account_id": Decimal(who), "photo_id": Decimal(what), "created_at": day(when)}
-        lake.put("favorites", **row, _is_deleted=gone)
-    for number, spam in ((1, 0), (2, 1)):
-        row = {"id": Decimal(number), "photo_id": Decimal(10), "account_id": Decimal(2)}
-        lake.put("comments", **row, body="", is_spam=spam, created_at=day("2026-01-06"))
-    for number, what, gone in (
-        ("a", 10, False),
-        ("b", 10, False),
-        ("c", 10, True),
-        ("d", 11, False),
-    ):
-        view = {"photo_id": Decimal(what), "viewed_on": date(2026, 1, 6), "referrer": None}
-        lake.put("photo_views", **view, _content_id=number, _is_deleted=gone)
+    lake.put("favorites", **favorite(2, 10, "2026-01-06"))
+    lake.put("favorites", **favorite(BIG, 10, "2026-01-07"))
+    lake.put("favorites", **favorite(1, 12, "2026-01-07"), _is_deleted=True)
+    lake.put("comments", **comment(1, 10))
+    lake.put("comments", **comment(2, 10, spam=1))
+    for id_, photo_id in (("a", 10), ("b", 10), ("d", 11)):
+        lake.put("photo_views", **view(id_, photo_id))
+    lake.put("photo_views", **view("c", 10), _is_deleted=True)
 
 
 def order(id_: int, owner: int, total: str, **more: Any) -> dict[str, Any]:
@@ -286,17 +301,21 @@ def first_lake() -> Lake:
 
 
 def later_changes(lake: Lake) -> None:
-    """A late update, deletes, a refund, and a column that came in mid-stream."""
+    """Late changes and deletes, a refund, a move, and a column that came in mid-stream."""
     lake.extra["photos"] = {"alt_text": TEXT}
     lake.put("photos", "shard_1", **photo(12, 2, 700, alt_text="a dog"))
-    lake.put(
-        "comments",
-        id=Decimal(1),
-        photo_id=Decimal(10),
-        account_id=Decimal(2),
-        body="",
-        is_spam=0,
-        created_at=day("2026-01-06"),
-        _is_deleted=True,
-    )
+    lake.put("photos", **photo(11, 1, 2000), _is_deleted=True)
     lake.put("orders", "shard_1", **CENTS | {"status": "refunded"})
+    # Late: committed before all that was loaded, of days before those that were counted.
+    lake.put("favorites", at=0, **favorite(1, 10, "2026-01-04"))
+    lake.put("favorites", at=0, **favorite(1, 12, "2026-01-05"))
+    # The last of its day goes; one goes to another shard; one comes back.
+    lake.put("favorites", **favorite(BIG, 10, "2026-01-07"), _is_deleted=True)
+    lake.put("favorites", **favorite(2, 10, "2026-01-06"), _is_deleted=True, _moved_to="shard_1")
+    lake.put("favorites", "shard_1", **favorite(2, 10, "2026-01-06"))
+    lake.put("photo_views", **view("a", 10), _is_deleted=True)
+    lake.put("photo_views", **view("c", 10))
+    lake.put("photo_views", **view("d", 11), _is_deleted=True)
+    lake.put("comments", **comment(1, 10), _is_deleted=True)
+    # A comment that is on another photo now.
+    lake.put("comments", **comment(2, 11, spam=1))

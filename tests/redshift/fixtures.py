@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +102,12 @@ def aws(stand_in: Redshift, _stand_in: _StandIn, monkeypatch: pytest.MonkeyPatch
 
     It is set for this process too. The cluster is `redshift.cluster`; a client must verify TLS.
     """
+    return _sign_in(stand_in, _stand_in, monkeypatch)
+
+
+def _sign_in(
+    redshift: Redshift, _stand_in: _StandIn, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
     environ = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -118,10 +124,21 @@ def aws(stand_in: Redshift, _stand_in: _StandIn, monkeypatch: pytest.MonkeyPatch
             client.create_cluster(
                 ClusterIdentifier=_CLUSTER,
                 NodeType="ra3.large",
-                MasterUsername=stand_in.user,
+                MasterUsername=redshift.user,
                 MasterUserPassword=_PASSWORD,
             )
     return environ
+
+
+@pytest.fixture(scope="session")
+def signed_in(
+    request: pytest.FixtureRequest, redshift_server: Redshift
+) -> Callable[[pytest.MonkeyPatch], dict[str, str]]:
+    """What `aws` does, for fixtures of a wider scope: with a monkeypatch of theirs."""
+    if not redshift_server.emulated:
+        pytest.skip("is about the stand-in, and SMUG_TEST_REDSHIFT_DSN names a real workgroup")
+    stand_in: _StandIn = request.getfixturevalue("_stand_in")
+    return lambda monkeypatch: _sign_in(redshift_server, stand_in, monkeypatch)
 
 
 @pytest.fixture
@@ -166,10 +183,19 @@ def _s3(request: pytest.FixtureRequest) -> Iterator[tuple[Any, str | None]]:
         yield client, stream.endpoint
 
 
+@pytest.fixture(scope="session")
+def bucket_of_session(_s3: tuple[Any, str | None]) -> Bucket:
+    """As `bucket`, for fixtures of a wider scope."""
+    return _bucket(*_s3)
+
+
 @pytest.fixture
 def bucket(_s3: tuple[Any, str | None]) -> Bucket:
     """An empty prefix in a bucket that COPY reads; SMUG_TEST_REDSHIFT_BUCKET names a real one."""
-    client, endpoint = _s3
+    return _bucket(*_s3)
+
+
+def _bucket(client: Any, endpoint: str | None) -> Bucket:
     name = os.environ.get("SMUG_TEST_REDSHIFT_BUCKET", "smug-test-redshift")
     if endpoint:
         client.create_bucket(Bucket=name)

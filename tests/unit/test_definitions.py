@@ -111,7 +111,7 @@ def test_the_keys(defs: dg.Definitions) -> None:
     assert layer(defs, "mysql") == {"shard_0", "shard_1"}
     assert layer(defs, "stream") == {"changes"}
     assert layer(defs, "raw") == {"deltas"}
-    assert layer(defs, "staging") == {f"stg_{name}" for name in LAKE}
+    assert layer(defs, "staging") == {f"stg_{name}" for name in (*LAKE, "photo_changes")}
     assert layer(defs, "bi") == BI
     layers = {key.path[0] for key in defs.resolve_all_asset_keys()}
     assert layers == {

@@ -1,3 +1,6 @@
+{#- Joined by account with everything of members; read by account as well. -#}
+{{ config(dist='account_id', sort='account_id') }}
+
 with accounts as (
 
     select * from {{ ref('stg_accounts') }}

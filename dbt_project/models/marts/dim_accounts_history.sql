@@ -1,3 +1,6 @@
+{#- Lies beside dim_accounts; a version is looked up by account and time. -#}
+{{ config(dist='account_id', sort=['account_id', 'valid_from']) }}
+
 with intervals as (
 
     select * from {{ ref('int_account_history_intervals') }}

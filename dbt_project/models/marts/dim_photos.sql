@@ -1,3 +1,6 @@
+{#- Lies beside fct_uploads and fct_engagement, its two large joins; sorted as they are joined. -#}
+{{ config(dist='photo_id', sort='photo_id') }}
+
 with photos as (
 
     select * from {{ ref('stg_photos') }}

@@ -1,3 +1,6 @@
+{#- A row a month, plan and currency, so a copy on every node; read by month. -#}
+{{ config(dist='all', sort='month_start') }}
+
 with subscriptions as (
 
     select

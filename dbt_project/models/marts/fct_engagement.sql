@@ -1,19 +1,52 @@
-{{ config(sort='engaged_on', dist='photo_id') }}
+{#- A row a photo and day, so it grows for ever and is merged. Joined by photo with the other marts
+    of photos, which are spread alike, and read by day. -#}
+{{ config(
+    materialized='incremental', incremental_strategy='merge', on_schema_change='fail',
+    unique_key=['photo_id', 'engaged_on'], dist='photo_id', sort='engaged_on',
+    post_hook="delete from {{ this }} where interactions_count + spam_comments_count = 0"
+) }}
 
-with engagement as (
-
-    select * from {{ ref('int_engagement_daily') }}
-
-),
-
-photos as (
+with photos as (
 
     select
         photo_id,
         account_id
     from {{ ref('stg_photos') }}
 
+),
+
+reached as (
+
+    {{ reached(ref('stg_photo_changes'), ['photos']) }}
+
+),
+
+merged as (
+
+    select max(_merged_at) as merged_at from {{ ref('int_engagement_daily') }}
+
 )
+{%- if is_incremental() %},
+
+seen as (
+
+    {{ seen(['_photos_loaded_at', '_engagement_merged_at']) }}
+
+),
+
+touched as (
+
+    {{ touched(ref('stg_photo_changes'), ['photos']) }}
+
+    union
+
+    select daily.photo_id
+    from {{ ref('int_engagement_daily') }} as daily
+    cross join seen
+    where daily._merged_at > seen._engagement_merged_at
+
+)
+{%- endif %}
 
 select
     cast(engagement.photo_id as numeric(20, 0)) as photo_id,
@@ -25,6 +58,13 @@ select
     cast(engagement.views_count as bigint) as views_count,
     cast(
         engagement.favorites_count + engagement.comments_count + engagement.views_count as bigint
-    ) as interactions_count
-from engagement
+    ) as interactions_count,
+    reached.photos_loaded_at as _photos_loaded_at,
+    merged.merged_at as _engagement_merged_at
+from {{ ref('int_engagement_daily') }} as engagement
 left join photos on engagement.photo_id = photos.photo_id
+cross join reached
+cross join merged
+{%- if is_incremental() %}
+where engagement.photo_id in (select touched.photo_id from touched)
+{%- endif %}

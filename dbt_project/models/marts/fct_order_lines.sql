@@ -1,4 +1,5 @@
-{{ config(dist='order_id') }}
+{#- Lies beside its order; read by day. -#}
+{{ config(dist='order_id', sort='placed_on') }}
 
 with lines as (
 

@@ -1,4 +1,5 @@
-{{ config(sort='placed_on') }}
+{#- A few thousand rows, so a copy on every node; read by day. -#}
+{{ config(dist='all', sort='placed_on') }}
 
 with orders as (
 

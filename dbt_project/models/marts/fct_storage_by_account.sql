@@ -1,3 +1,6 @@
+{#- A row an account, joined with dim_accounts and nothing else. -#}
+{{ config(dist='account_id', sort='account_id') }}
+
 with accounts as (
 
     select * from {{ ref('stg_accounts') }}

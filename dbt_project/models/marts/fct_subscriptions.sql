@@ -1,3 +1,6 @@
+{#- Joined by account with dim_accounts; read by start. -#}
+{{ config(dist='account_id', sort='started_at') }}
+
 with subscriptions as (
 
     select * from {{ ref('stg_subscriptions') }}

@@ -1,4 +1,11 @@
-{{ config(sort='uploaded_at', dist='account_id') }}
+{#- A row a photo, the largest entity there is, so it is merged. Joined by photo with the other
+    marts of photos, which are spread alike, and read by time. -#}
+{{ config(
+    materialized='incremental', incremental_strategy='merge', on_schema_change='fail',
+    unique_key='photo_id', dist='photo_id', sort='uploaded_at',
+    post_hook="delete from {{ this }}
+        where photo_id not in (select photo_id from {{ ref('stg_photos') }})"
+) }}
 
 with photos as (
 
@@ -6,9 +13,51 @@ with photos as (
 
 ),
 
+reached as (
+
+    {{ reached(ref('stg_photo_changes'), ['photos']) }}
+
+),
+
+merged as (
+
+    select max(_merged_at) as merged_at from {{ ref('int_engagement_daily') }}
+
+),
+{%- if is_incremental() %}
+
+seen as (
+
+    {{ seen(['_photos_loaded_at', '_engagement_merged_at']) }}
+
+),
+
+touched as (
+
+    {{ touched(ref('stg_photo_changes'), ['photos']) }}
+
+    union
+
+    select daily.photo_id
+    from {{ ref('int_engagement_daily') }} as daily
+    cross join seen
+    where daily._merged_at > seen._engagement_merged_at
+
+),
+{%- endif %}
+
 engagement as (
 
-    select * from {{ ref('int_photos_engagement') }}
+    select
+        photo_id,
+        sum(favorites_count) as favorites_count,
+        sum(comments_count) as comments_count,
+        sum(views_count) as views_count
+    from {{ ref('int_engagement_daily') }}
+    {%- if is_incremental() %}
+    where photo_id in (select touched.photo_id from touched)
+    {%- endif %}
+    group by photo_id
 
 )
 
@@ -34,6 +83,13 @@ select
     cast(coalesce(engagement.views_count, 0) as bigint) as views_count,
     cast(photos.uploaded_at as date) as uploaded_on,
     cast(photos.uploaded_at as timestamp) as uploaded_at,
-    cast(photos.source_committed_at as timestamp) as source_committed_at
+    cast(photos.source_committed_at as timestamp) as source_committed_at,
+    reached.photos_loaded_at as _photos_loaded_at,
+    merged.merged_at as _engagement_merged_at
 from photos
 left join engagement on photos.photo_id = engagement.photo_id
+cross join reached
+cross join merged
+{%- if is_incremental() %}
+where photos.photo_id in (select touched.photo_id from touched)
+{%- endif %}

@@ -47,6 +47,7 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(module, "_PARSED", Cache(10))
         monkeypatch.setattr(manifests, "_LISTS", Cache(1000))
         monkeypatch.setattr(manifests, "_ENTRIES", Cache(1000))
+        monkeypatch.setattr(manifests, "_FILES", Cache(1000))
         monkeypatch.setattr(files, "_GONE", Cache(1000))
 
     return forget

@@ -8,6 +8,7 @@ from pyiceberg.catalog import Catalog
 
 from smug_platform import iceberg
 from smug_platform.lake import batch as batches
+from smug_platform.lake import merge as merging
 from smug_platform.lake.batch import MEMORY, allowed, next_batch
 from smug_platform.lake.merge import merge, name_of
 from smug_platform.lake.target import Target
@@ -33,17 +34,17 @@ def photos() -> Shard:
 
 
 @pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How many rows came in each part."""
-    seen: list[int] = []
-    inner = batches._of_part
+def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[set[int]]]:
+    """The ids of the rows that came in each part."""
+    seen: list[set[int]] = []
+    inner = merging.decoded
 
-    def counted(*arguments: object) -> object:
-        found = inner(*arguments)  # type: ignore[arg-type]
-        seen.append(found.num_rows)
-        return found
+    def noted(*given: object) -> Iterator[object]:
+        for events, refused in inner(*given):  # type: ignore[arg-type]
+            seen.append(set(events["id"].to_pylist()))
+            yield events, refused
 
-    monkeypatch.setattr(batches, "_of_part", counted)
+    monkeypatch.setattr(merging, "decoded", noted)
     return seen
 
 
@@ -60,29 +61,29 @@ def little(catalog: Catalog, parts: int) -> None:
 
 
 def test_the_rows_of_a_large_batch_come_in_parts_of_about_one_size(
-    catalog: Catalog, photos: Shard
+    catalog: Catalog, photos: Shard, parts: list[set[int]]
 ) -> None:
     land(catalog, photos.deltas)
     little(catalog, 4)
     batch = next_batch(raw.open_deltas(catalog), TARGET, 0, most=10**6, memory=allowed(catalog))
     assert batch is not None
     assert (batch.parts, batch.size, len(batch.control)) == (4, len(photos.deltas), 2)
-    found = list(batch.rows())
-    assert sum(part.num_rows for part in found) == ROWS
-    assert min(part.num_rows for part in found) > ROWS / 6
-    keys = [set(part["key"].to_pylist()) for part in found]
-    assert len(set.union(*keys)) == sum(map(len, keys))
+    merge(catalog, TARGET)
+    _, *found = parts  # its schema changes come first
+    assert len(found) == 4
+    assert sum(map(len, found)) == len(set.union(*found)) == ROWS
+    assert min(map(len, found)) > ROWS / 6
 
 
 def test_it_becomes_one_commit_after_that_of_its_schema_changes(
-    catalog: Catalog, photos: Shard, parts: list[int]
+    catalog: Catalog, photos: Shard, parts: list[set[int]]
 ) -> None:
     land(catalog, photos.deltas)
     little(catalog, 4)
     merged = merge(catalog, TARGET)
     assert (merged.deltas, merged.written, merged.rows) == (ROWS + 2, ROWS, ROWS)
     assert (merged.commits, snapshots(catalog)) == (2, 2)
-    assert len(parts) >= 4
+    assert len(parts) >= 5
     assert len(live(rows(catalog, TARGET), ["id"])) == ROWS
     count = len(photos.deltas)
     for row in photos.rows[::2]:
@@ -95,7 +96,7 @@ def test_it_becomes_one_commit_after_that_of_its_schema_changes(
 
 
 def test_what_several_commits_of_raw_hold_is_merged_in_several_commits(
-    catalog: Catalog, photos: Shard, parts: list[int]
+    catalog: Catalog, photos: Shard, parts: list[set[int]]
 ) -> None:
     size = len(photos.deltas) // 4 + 1
     for start in range(0, len(photos.deltas), size):
@@ -103,18 +104,18 @@ def test_what_several_commits_of_raw_hold_is_merged_in_several_commits(
     little(catalog, 3)
     merged = merge(catalog, TARGET)
     assert (merged.commits, merged.rows) == (4, ROWS)
-    assert not parts
+    assert len(parts) == 4
 
 
 def test_a_truncate_in_a_large_batch_spares_what_came_after_it(
-    catalog: Catalog, photos: Shard, parts: list[int]
+    catalog: Catalog, photos: Shard, parts: list[set[int]]
 ) -> None:
     photos.truncate()
     photos.insert(*[{"id": number, "title": "new"} for number in range(10)])
     land(catalog, photos.deltas)
     little(catalog, 4)
     merge(catalog, TARGET)
-    assert parts
+    assert len(parts) > 4
     assert live(rows(catalog, TARGET), ["title"]) == [("new",)] * 10
 
 

@@ -6,7 +6,15 @@ import duckdb
 import pytest
 
 from smug_platform.settings import load_settings
-from smug_platform.warehouse.builds import built, built_at, record, to_build, unbuilt, versions
+from smug_platform.warehouse.builds import (
+    built,
+    built_at,
+    outdated,
+    record,
+    to_build,
+    unbuilt,
+    versions,
+)
 from smug_platform.warehouse.ddl import CREATE_LOADS
 from smug_platform.warehouse.models import Graph, Model
 
@@ -72,6 +80,14 @@ def test_a_model_whose_sql_changed_is_built_anew(connection: duckdb.DuckDBPyConn
     record(connection, ALL, EVERYTHING, {})
     edited = graph(STG_PHOTOS, STG_ORDERS, DIM_PHOTOS, FCT, model("bi", kind="view", version="v2"))
     assert names(to_build(edited, [], versions(connection))) == {"bi"}
+
+
+def test_what_an_incremental_model_holds_is_outdated_by_other_sql() -> None:
+    days = model("days", "model.smug.stg_photos", kind="incremental", version="v2")
+    edited = graph(STG_PHOTOS, days, model("dim_photos", version="v2"))
+    assert outdated(edited, {days.unique_id: "v1", DIM_PHOTOS.unique_id: "v1"}) == (days,)
+    assert outdated(edited, {days.unique_id: "v2"}) == ()
+    assert outdated(edited, {}) == (), "it was never built"
 
 
 def test_a_table_counts_as_built_when_all_of_its_models_are(

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pyarrow as pa
 import pytest
 
@@ -97,8 +99,9 @@ def test_delete_and_insert_texts() -> None:
         'where t."_shard" = f."_shard" and t."id" = f."id" and t."_position" = f."_position"'
     )
     columns = [Column("id", "BIGINT"), Column("_shard", "VARCHAR")]
-    assert ddl.insert("photos", columns, "feed") == (
-        'insert into warehouse."photos" ("id", "_shard")\nselect "id", "_shard" from feed'
+    assert ddl.insert("photos", columns, "feed", datetime(2026, 3, 1, 12, tzinfo=UTC)) == (
+        'insert into warehouse."photos" ("id", "_shard", "_loaded_at")\n'
+        'select "id", "_shard", timestamptz \'2026-03-01 12:00:00+00:00\' from feed'
     )
 
 

@@ -107,6 +107,32 @@ def test_changes_replace_rows_by_identity(connection: duckdb.DuckDBPyConnection)
     assert loads(connection)[0].positions == {"shard_0": 10**34 + 3, "shard_1": 10**34 + 1}
 
 
+def test_rows_of_a_later_load_have_a_later_time_even_if_the_clock_stepped_back(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    load(connection, feed([row(1, "a", 1), row(2, "b", 2)], 100, full=True))
+    ahead = datetime(2999, 1, 1, tzinfo=UTC)
+    connection.execute("update warehouse._loads set loaded_at = ?", [ahead])
+    load(connection, feed([row(2, "late", 1)], 101, since=100))
+    times = connection.execute(
+        "select id, epoch_us(_loaded_at) < epoch_us(l.loaded_at), l.loaded_at = _loaded_at,"
+        " epoch_us(l.loaded_at) - epoch_us(?::timestamptz) from warehouse.photos"
+        " cross join warehouse._loads as l order by id",
+        [ahead],
+    ).fetchall()
+    assert times == [(1, True, False, 1), (2, False, True, 1)]
+
+
+def test_a_replica_from_before_rows_had_times_gets_them(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    load(connection, feed([row(1, "a", 1), row(2, "b", 2)], 100, full=True))
+    connection.execute("alter table warehouse.photos drop column _loaded_at")
+    load(connection, feed([row(2, "c", 3)], 101, since=100))
+    times = "select id, _loaded_at is null from warehouse.photos order by id"
+    assert connection.execute(times).fetchall() == [(1, True), (2, False)]
+
+
 def test_loading_the_same_feed_again_changes_nothing(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:

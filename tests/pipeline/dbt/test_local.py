@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,33 +14,12 @@ import orjson
 import pytest
 
 from smug_platform.errors import WarehouseError
-from smug_platform.settings import Settings, load_settings
+from smug_platform.settings import Settings
 from smug_platform.warehouse import dbt
+from smug_platform.warehouse.builds import LEAN
 from smug_platform.warehouse.connect import connect
-from tests.pipeline.flickr_rows import BIG, Lake, first_lake, later_changes
-
-pytestmark = pytest.mark.pipeline
-
-
-@dataclass(frozen=True)
-class Built:
-    """A warehouse that was built from the first lake, with all tests."""
-
-    settings: Settings
-    lake: Lake
-    result: dbt.DbtResult
-    seen: list[dbt.NodeResult]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    settings = load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path_factory.mktemp("wh"))})
-    lake = first_lake()
-    lake.load_into(settings, full=True)
-    seen: list[dbt.NodeResult] = []
-    result = dbt.build(settings, unit_tests=True, on_node=seen.append)
-    result.require_success()
-    return Built(settings, lake, result, seen)
+from tests.pipeline.dbt.conftest import Built, Later
+from tests.pipeline.flickr_rows import BIG, COLUMNS
 
 
 def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
@@ -200,39 +179,83 @@ def test_marts_hold_what_was_worked_out_by_hand(
     assert query(built.settings, sql) == expected
 
 
-def test_a_late_update_a_delete_and_a_new_column_converge(built: Built, tmp_path: Path) -> None:
-    """Loading what changed and building what hangs on it gives what a fresh build of all gives."""
-    settings, lake = built.settings, built.lake
-    later_changes(lake)
-    loaded = lake.load_into(settings)
-    assert sorted(loaded) == ["comments", "orders", "photos"]
-    part = dbt.build(settings, select=[f"source:warehouse.{table}+" for table in loaded])
-    part.require_success()
-    assert 0 < len(part.nodes) < len(built.result.nodes)
-    fresh = replace(settings, warehouse_path=tmp_path / settings.warehouse_path.name)
-    lake.load_into(fresh, full=True)
-    dbt.build(fresh, arguments=["--exclude-resource-type", "test"]).require_success()
-    for relation in _relations(fresh):
-        everything = f"select * from {relation} order by all"
-        assert query(settings, everything) == query(fresh, everything), relation
+def test_late_changes_and_deletes_are_merged_as_a_build_from_nothing_has_them(
+    built: Built, later: Later
+) -> None:
+    assert 0 < len(later.part.nodes) < len(built.result.nodes)
+    assert len(later.fresh) > 15
+    assert {name for name in later.fresh if later.merged[name] != later.fresh[name]} == set()
+    # photo, account, day, favorites, comments, spam, views, interactions
+    assert later.merged["marts.fct_engagement"] == [
+        ("10", "1", "2026-01-04", "1", "0", "0", "0", "1"),
+        ("10", "1", "2026-01-06", "1", "0", "0", "2", "3"),
+        ("11", "None", "2026-01-06", "0", "0", "1", "0", "0"),
+        ("12", "2", "2026-01-05", "1", "0", "0", "0", "1"),
+    ]
     assert query(
-        settings,
-        "select size_bytes, u.comments_count, refunded_amount from marts.fct_uploads u "
-        "cross join marts.fct_revenue_daily where photo_id = 12 and currency = 'USD'",
-    ) == [(700, 0, Decimal("1.17"))]
-    assert query(settings, "select alt_text from warehouse.photos where id = 12") == [("a dog",)]
-    warned = {node.name for node in part.nodes if node.status == "warn"}
-    assert warned == {"is_zero_fct_storage_by_account_unexplained_bytes"}
+        later.settings,
+        "select photo_id, size_bytes, u.favorites_count, u.comments_count, refunded_amount "
+        "from marts.fct_uploads u cross join marts.fct_revenue_daily where currency = 'USD' "
+        "order by 1",
+    ) == [(10, 1000, 2, 0, Decimal("1.17")), (12, 700, 1, 0, Decimal("1.17"))]
+    alt_text = "select alt_text from warehouse.photos where id = 12"
+    assert query(later.settings, alt_text) == [("a dog",)]
+    warned = {node.name for node in later.part.nodes if node.status == "warn"}
+    assert warned == {
+        "is_zero_fct_storage_by_account_unexplained_bytes",
+        "relationships_fct_engagement_photo_id__photo_id__ref_dim_photos_",
+    }
 
 
-def _relations(settings: Settings) -> list[str]:
-    found = query(
-        settings,
-        "select table_schema || '.' || table_name from information_schema.tables "
-        "where table_schema in ('staging', 'intermediate', 'marts', 'bi') order by 1",
-    )
-    assert len(found) > 30
-    return [name for (name,) in found]
+def test_the_results_of_a_build_are_kept_with_the_manifest_they_speak_of(built: Built) -> None:
+    assert built.result.kept
+    results = Path(built.result.kept.removeprefix("file://"))
+    assert results.is_relative_to(built.home.home)
+    said = {
+        each["unique_id"]: each["status"] for each in orjson.loads(results.read_bytes())["results"]
+    }
+    assert said == {node.unique_id: node.status for node in built.result.nodes}
+    manifest = orjson.loads((results.parents[1] / "manifest.json").read_bytes())
+    assert said.keys() <= manifest["nodes"].keys() | manifest["unit_tests"].keys()
+    lean = dbt.build(built.settings, select=["stg_licenses"], arguments=LEAN)
+    assert lean.kept is None
+    with connect(built.settings) as connection:
+        connection.execute("alter table warehouse.licenses rename to hidden")
+    try:
+        failed = dbt.build(built.settings, select=["stg_licenses"], arguments=LEAN)
+    finally:
+        with connect(built.settings) as connection:
+            connection.execute("alter table warehouse.hidden rename to licenses")
+    assert failed.kept, "what failed is kept in any case"
+
+
+def dbt_command(settings: Settings, *command: str) -> dict[str, Any]:
+    """Runs another command of dbt's, as `dbt.build` runs its own; what it says of the sources."""
+    with dbt._warehouse(settings, 10):
+        done = dbt._invoke(settings, [*command], dbt._parse(settings), [])
+    assert done.exception is None
+    name = {"docs": "catalog.json", "source": "sources.json"}[command[0]]
+    return dict(orjson.loads((dbt.target_path(settings) / name).read_bytes()))
+
+
+def test_docs_know_every_model_and_source_with_its_columns(built: Built) -> None:
+    catalog = dbt_command(built.settings, "docs", "generate")
+    assert catalog["errors"] is None
+    manifest = orjson.loads(dbt.manifest_path(built.settings).read_bytes())
+    models = {name for name in manifest["nodes"] if name.startswith("model.")}
+    assert catalog["nodes"].keys() == models
+    assert catalog["sources"].keys() == manifest["sources"].keys()
+    shown = catalog["nodes"]["model.smug.dim_photos"]["columns"]["latitude"]
+    assert shown["type"] == "DECIMAL(9,6)"
+
+
+def test_freshness_is_told_of_every_source_that_is_due(built: Built) -> None:
+    """Those of the first rows are of long ago; a reference table may be as old as it likes."""
+    found = dbt_command(built.settings, "source", "freshness")["results"]
+    told = {each["unique_id"].rpartition(".")[2]: each["status"] for each in found}
+    expected = {*COLUMNS, "accounts_history", "subscriptions_history"} - {"licenses"}
+    assert told.keys() == expected
+    assert set(told.values()) == {"warn"}
 
 
 def test_after_a_build_another_process_can_open_the_warehouse(built: Built) -> None:

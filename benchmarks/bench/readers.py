@@ -1,0 +1,162 @@
+"""Three ways from a binlog by Debezium: the engine alone, ours, and what one would write first.
+
+Each is called in a fresh process, begins where the state in its home says (or with a snapshot), and
+ends when it has had so many changes of each shard. Times run from the first batch to the last, so
+the start of a virtual machine is not counted. All shards are read in the one process, as by a
+worker.
+"""
+
+# mypy: disable-error-code="untyped-decorator"
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jpype
+
+from bench.job import ALL_LANDED, Clock, Job, Nothing, clock_of, each_shard, folder_of, hold_of, put
+from smug_platform.capture.begin import begin
+from smug_platform.capture.change import Change
+from smug_platform.capture.config import engine_properties
+from smug_platform.capture.consumer import Completion
+from smug_platform.capture.doctor import preflight
+from smug_platform.capture.engine import Engine, build
+from smug_platform.capture.jvm import start_jvm
+from smug_platform.capture.resources import open_store
+from smug_platform.settings import Shard
+from smug_platform.stream.claims import Claims
+from smug_platform.stream.client import kinesis_client
+from smug_platform.stream.producer import Producer
+
+_TUNED = (
+    "max.batch.size", "max.queue.size", "max.queue.size.in.bytes", "poll.interval.ms",
+    "record.processing.threads",
+)  # fmt: skip
+
+
+def ours(job: Job) -> tuple[float, float]:
+    """Engine, publisher and producer, as a worker runs them."""
+    return _ours(job, clock_of(job))
+
+
+def settle(job: Job) -> None:
+    """Capture the rows that there are, and remember a place after them."""
+    clock, store = clock_of(job), open_store(job.settings)
+
+    def look() -> None:
+        while not clock.done.wait(0.2):
+            states = [store.state(shard.name) for shard in job.settings.shards]
+            if all(state and not state.in_snapshot for state in states):
+                clock.done.set()
+
+    clock.left = dict.fromkeys(clock.left, sys.maxsize)
+    threading.Thread(target=look, daemon=True).start()
+    _ours(job, clock)
+
+
+def _ours(job: Job, clock: Clock) -> tuple[float, float]:
+
+    class Counting(Producer):
+        def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
+            clock.begin()
+            super().publish(shard, epoch, changes)
+            clock.count(shard, sum(change.topic != shard for change in changes))
+
+    def run(shard: Shard) -> None:
+        stream = job.settings.stream
+        sink = Counting(kinesis_client(stream), stream.name, Claims(job.settings.claims))
+        engine = Engine(
+            shard,
+            job.source,
+            sink,
+            hold=hold_of(job, shard),
+            folder=folder_of(job, shard),
+            logs=job.settings.home / "logs",
+            landed=ALL_LANDED,
+        )
+        stopper = threading.Thread(target=lambda: (clock.done.wait(), engine.stop()))
+        stopper.start()
+        engine.run()
+        sink.close()
+
+    return each_shard(job, clock, run)
+
+
+def alone(job: Job) -> tuple[float, float]:
+    """The engine with a handler that does nothing: the limit."""
+
+    def handler(clock: Clock, shard: Shard) -> Callable[[Any, Any], None]:
+        def handle(records: Any, _committer: Any) -> None:
+            clock.begin()
+            clock.count(shard.name, records.size())
+
+        return handle
+
+    return _raw(job, handler, untuned=False)
+
+
+def record_by_record(job: Job) -> tuple[float, float]:
+    """Debezium as it comes, with a handler that takes each record and puts what it got."""
+    stream = job.settings.stream
+
+    def handler(clock: Clock, shard: Shard) -> Callable[[Any, Any], None]:
+        client = kinesis_client(stream)
+
+        def handle(records: Any, committer: Any) -> None:
+            clock.begin()
+            entries, had = [], 0
+            for record in records:
+                key, value = str(record.key()), str(record.value())
+                if str(record.destination()).startswith(f"{shard.name}.flickr."):
+                    had += 1
+                entries.append({"Data": value.encode(), "PartitionKey": key[:256]})
+                committer.markProcessed(record)
+            put(client, stream.name, entries)
+            committer.markBatchFinished()
+            clock.count(shard.name, had)
+
+        return handle
+
+    return _raw(job, handler, untuned=True)
+
+
+def _raw(
+    job: Job, handler: Callable[[Clock, Shard], Callable[[Any, Any], None]], *, untuned: bool
+) -> tuple[float, float]:
+    """Debezium's engines with a handler of their own, from the same place as ours."""
+    clock = clock_of(job)
+
+    def run(shard: Shard) -> None:
+        columns = preflight(shard, job.source)
+        start_jvm(job.settings.home / "logs")
+        folder = folder_of(job, shard)
+        begin(hold_of(job, shard), folder, shard, job.source, Nothing(), landed=ALL_LANDED)
+        properties = engine_properties(shard, job.source, folder, columns=columns) | dict(job.tuned)
+        for name in _TUNED if untuned else ():
+            properties.pop(name, None)
+        completion = Completion()
+        engine = build(properties, _handler(handler(clock, shard)), completion)
+        thread = threading.Thread(target=engine.run, daemon=True)
+        thread.start()
+        while not clock.done.wait(0.1):
+            if completion.done.is_set():
+                raise RuntimeError(completion.message)
+        engine.close()
+        thread.join(20)
+
+    return each_shard(job, clock, run)
+
+
+def _handler(handle: Callable[[Any, Any], None]) -> Any:
+    @jpype.JImplements("io/debezium/engine/DebeziumEngine$ChangeConsumer", deferred=True)
+    class Handler:
+        @jpype.JOverride
+        def handleBatch(self, records: Any, committer: Any) -> None:
+            handle(records, committer)
+
+        @jpype.JOverride
+        def supportsTombstoneEvents(self) -> bool:
+            return True
+
+    return Handler()

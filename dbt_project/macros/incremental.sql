@@ -1,0 +1,58 @@
+{#- What an incremental model of photos has to make anew.
+
+    A row of a replica carries the time of the load that brought it, which rises from load to load of
+    that replica. A model keeps beside its rows, in `_<kind>_loaded_at`, how far it had read each
+    replica; what was loaded later is new to it, however old the change and whether it is a delete.
+    Loads of different replicas run side by side, so there is one such time a replica.
+
+    changes: stg_photo_changes. It is no CTE of the models, nor is anything large that they read
+    twice: DuckDB would write such a CTE out. The CTEs that the macros name, `reached` and `seen`,
+    are what the macros of those names give.
+-#}
+
+{#- For each kind of change the newest and the oldest load that is there. -#}
+{% macro reached(changes, kinds) -%}
+    select
+        {%- for kind in kinds %}
+        max(case when kind = '{{ kind }}' then loaded_at end) as {{ kind }}_loaded_at,
+        min(case when kind = '{{ kind }}' then loaded_at end) as {{ kind }}_first_at
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from {{ changes }}
+{%- endmacro %}
+
+{#- How far the model had read; the beginning of time where it had read nothing. -#}
+{% macro seen(times) -%}
+    select
+        {%- for time in times %}
+        coalesce(max({{ time }}), cast('1970-01-01' as timestamp)) as {{ time }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from {{ this }}
+{%- endmacro %}
+
+{#- The photos with a change that the model has not seen. When all rows of a replica are new to it,
+    the replica was loaded whole and may lack rows that the model counted: then they are all photos
+    that the model holds. -#}
+{% macro touched(changes, kinds) -%}
+    select changes.photo_id
+    from {{ changes }} as changes
+    cross join seen
+    where
+        {%- for kind in kinds %}
+        {{ 'or ' if not loop.first -}}
+        (changes.kind = '{{ kind }}' and changes.loaded_at > seen._{{ kind }}_loaded_at)
+        {%- endfor %}
+
+    union
+
+    select held.photo_id
+    from {{ this }} as held
+    cross join seen
+    cross join reached
+    where
+        {%- for kind in kinds %}
+        {{ 'or ' if not loop.first -}}
+        reached.{{ kind }}_first_at > seen._{{ kind }}_loaded_at
+        {%- endfor %}
+{%- endmacro %}
