@@ -1,6 +1,8 @@
 """The cases of keys, order and time zones: what is done to a table, and what it then holds."""
 
 from tests.conformance.cases import SIMPLE, Case, Phases
+from tests.conformance.ddl_cases import DDL_CASES
+from tests.conformance.row_cases import ROW_CASES
 from tests.conformance.schema_cases import GHOST_CASE, SCHEMA_CASES
 
 _HALF = 2**63
@@ -171,4 +173,12 @@ ZONE_CASE = Case(
     ),
 )
 
-CHANGE_CASES = (*KEY_CASES, *ORDER_CASES, ZONE_CASE, *SCHEMA_CASES, GHOST_CASE)
+CHANGE_CASES = (
+    *KEY_CASES,
+    *ROW_CASES,
+    *ORDER_CASES,
+    ZONE_CASE,
+    *SCHEMA_CASES,
+    *DDL_CASES,
+    GHOST_CASE,
+)

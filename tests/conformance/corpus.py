@@ -93,7 +93,7 @@ def zoned_shards(settings: Settings) -> Iterator[Settings]:
                     shard,
                     settings.home / "mysql" / shard.name,
                     server_id=201 + number,
-                    extra=(f"--default-time-zone={zone}",),
+                    extra=(f"--default-time-zone={zone}", "--log-bin-trust-function-creators=1"),
                 )
             running.callback(process.stop)
         yield settings

@@ -1,12 +1,12 @@
 """The type cases: literals as they are written in SQL, and the values they must be downstream."""
 
-from collections.abc import Iterable
 from datetime import UTC, date, datetime
-from typing import Any
-
-import numpy as np
 
 from tests.conformance.cases import Typed, TypeTable
+from tests.conformance.literals import bits, floats, hexes, numerals, same, texts
+from tests.conformance.number_cases import NUMBER_TABLES
+from tests.conformance.text_cases import TEXT_TABLES
+from tests.conformance.time_cases import TIME_TABLE
 
 _EPOCH_DAY = date(1970, 1, 1)
 _DEEP = "[" * 31 + "1" + "]" * 31  # MariaDB takes no more; MySQL takes 100
@@ -21,31 +21,6 @@ _EPOCH_FOR_ZERO = (
     "Debezium gives 1970-01-01 for a zero date in a NOT NULL column, so that it can't be told from"
     " a real 1970-01-01; that needs a custom converter inside the engine"
 )
-
-
-def _same(*numbers: int) -> list[tuple[str, Any]]:
-    return [(str(number), number) for number in numbers]
-
-
-def _texts(texts: Iterable[str]) -> list[tuple[str, Any]]:
-    """Text literals; MySQL takes a backslash for an escape unless it stands twice."""
-    return [("'" + text.replace("\\", "\\\\").replace("'", "''") + "'", text) for text in texts]
-
-
-def _numerals(*numerals: str) -> list[tuple[str, Any]]:
-    return [(numeral, numeral) for numeral in numerals]
-
-
-def _floats(*literals: str) -> list[tuple[str, Any]]:
-    return [(literal, float(np.float32(float(literal)))) for literal in literals]
-
-
-def _hexes(width: int, *values: str) -> list[tuple[str, Any]]:
-    return [(f"UNHEX('{value}')", bytes.fromhex(value).ljust(width, b"\0")) for value in values]
-
-
-def _bits(*values: int) -> list[tuple[str, Any]]:
-    return [(f"b'{value:b}'", value) for value in values]
 
 
 # Each text in what its charset can hold; MySQL's latin1 is cp1252.
@@ -66,45 +41,45 @@ _KINDS = {"varchar": "VARCHAR(40)", "char": "CHAR(40)", "text": "TEXT"}
 def _charset_column(charset: str, kind: str) -> Typed:
     name = _SQL_NAMES.get(charset, charset)
     ddl = f"{_KINDS[kind]} CHARACTER SET {name}"
-    return Typed("D04", f"{charset}_{kind}", ddl, "string", _texts(_CHARSETS[charset]))
+    return Typed("D04", f"{charset}_{kind}", ddl, "string", texts(_CHARSETS[charset]))
 
 
 _NUMBERS = TypeTable(
     "numbers",
     (
-        Typed("A03", "i24", "MEDIUMINT", "int", _same(8388607, -8388608, -1, 0)),
-        Typed("A03", "u24", "MEDIUMINT UNSIGNED", "int", _same(16777215, 8388608, 8388607, 0)),
+        Typed("A03", "i24", "MEDIUMINT", "int", same(8388607, -8388608, -1, 0)),
+        Typed("A03", "u24", "MEDIUMINT UNSIGNED", "int", same(16777215, 8388608, 8388607, 0)),
         Typed(
             "A05",
             "u64",
             "BIGINT UNSIGNED",
             "decimal(20, 0)",
-            _same(0, 2**63 - 1, 2**63, 2**64 - 1),
+            same(0, 2**63 - 1, 2**63, 2**64 - 1),
         ),
-        Typed("A08", "tiny", "TINYINT(1)", "int", _same(0, 1, 2, -1, 127, -128)),
+        Typed("A08", "tiny", "TINYINT(1)", "int", same(0, 1, 2, -1, 127, -128)),
         Typed(
             "B03",
             "scale30",
             "DECIMAL(65,30)",
             "string",
-            _numerals(
+            numerals(
                 "12345678901234567890123456789012345.123456789012345678901234567891",
                 "-99999999999999999999999999999999999.999999999999999999999999999999",
                 "0.000000000000000000000000000001",
                 "0.000000000000000000000000000000",
             ),
         ),
-        Typed("B03", "whole", "DECIMAL(65,0)", "string", _numerals("9" * 65, "-1")),
+        Typed("B03", "whole", "DECIMAL(65,0)", "string", numerals("9" * 65, "-1")),
         Typed(
             "B06",
             "single",
             "FLOAT",
             "float",
-            _floats("123.456", "1e38", "1.17549435e-38", "16777217", "-0.1", "3.4028234e38"),
+            floats("123.456", "1e38", "1.17549435e-38", "16777217", "-0.1", "3.4028234e38"),
         ),
-        Typed("E08", "bit8", "BIT(8)", "long", _bits(255, 1, 0)),
-        Typed("E08", "bit9", "BIT(9)", "long", _bits(341, 256, 255)),
-        Typed("E08", "bit14", "BIT(14)", "long", _bits(2**14 - 1, 0b10000000000001, 256)),
+        Typed("E08", "bit8", "BIT(8)", "long", bits(255, 1, 0)),
+        Typed("E08", "bit9", "BIT(9)", "long", bits(341, 256, 255)),
+        Typed("E08", "bit14", "BIT(14)", "long", bits(2**14 - 1, 0b10000000000001, 256)),
     ),
 )
 _OTHERS = TypeTable(
@@ -139,9 +114,9 @@ _OTHERS = TypeTable(
             "uuid",
             "BINARY(16)",
             "binary",
-            _hexes(16, "00112233445566778899AABBCCDDEE00", "AB" + "00" * 15, "00" * 16, ""),
+            hexes(16, "00112233445566778899AABBCCDDEE00", "AB" + "00" * 15, "00" * 16, ""),
         ),
-        Typed("E10", "doc", "JSON", "string", _texts(_JSON_TEXTS)),
+        Typed("E10", "doc", "JSON", "string", texts(_JSON_TEXTS)),
     ),
 )
 _CHARSET_TEXTS = TypeTable(
@@ -199,4 +174,13 @@ ZERO_DATES_NOT_NULL = TypeTable(
         ),
     ),
 )
-TYPE_TABLES = (_NUMBERS, _OTHERS, _CHARSET_TEXTS, ZERO_DATES, ZERO_DATES_NOT_NULL)
+TYPE_TABLES = (
+    _NUMBERS,
+    *NUMBER_TABLES,
+    _OTHERS,
+    TIME_TABLE,
+    _CHARSET_TEXTS,
+    *TEXT_TABLES,
+    ZERO_DATES,
+    ZERO_DATES_NOT_NULL,
+)
