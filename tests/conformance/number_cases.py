@@ -5,7 +5,43 @@ from tests.conformance.literals import decimals, doubles, floats, same
 
 _MONEY = decimals("-99999999.99", "0.00", "-0.01", "99999999.99")
 
+_TRUE_OR_FALSE = (
+    "Debezium gives a column that was added as BOOLEAN as true or false, and true for 2 as well:"
+    " such rows are quarantined"
+)
+_SINGLE = (
+    "Debezium reads a column that was added as REAL in single precision, as if it were a FLOAT"
+)
+_ADDED = ("added", "restart")
+
+ADDED_OTHERWISE = (
+    TypeTable(
+        "booleans",
+        (
+            Typed(
+                "A09", "flag", "BOOLEAN", "int", same(0, 1), xfail=_TRUE_OR_FALSE, xfail_on=_ADDED
+            ),
+        ),
+    ),
+    TypeTable(
+        "reals",
+        (
+            Typed(
+                "B07",
+                "real_one",
+                "REAL",
+                "double",
+                doubles("0.1", "-1e300"),
+                xfail=_SINGLE,
+                xfail_on=_ADDED,
+            ),
+        ),
+    ),
+)
+"""Tables whose columns are not the same when they are added in mid-stream."""
+
 NUMBER_TABLES = (
+    *ADDED_OTHERWISE,
     TypeTable(
         "integers",
         (
@@ -16,7 +52,6 @@ NUMBER_TABLES = (
             Typed("A04", "synonym", "INTEGER UNSIGNED", "long", same(4294967295, 0)),
             Typed("A07", "padded", "INT(5) ZEROFILL", "long", same(42, 0, 123456)),
             Typed("A07", "padded_unsigned", "INT(5) UNSIGNED ZEROFILL", "long", same(42, 7)),
-            Typed("A09", "flag", "BOOLEAN", "int", same(0, 1)),
         ),
     ),
     TypeTable(
@@ -40,7 +75,6 @@ NUMBER_TABLES = (
             Typed("B07", "float24", "FLOAT(24)", "float", floats("1.5", "-0.1")),
             Typed("B07", "float53", "FLOAT(53)", "double", doubles("0.1", "1e300")),
             Typed("B07", "display", "FLOAT(7,3)", "float", floats("1234.5", "-0.125")),
-            Typed("B07", "real_one", "REAL", "double", doubles("0.1", "-1e300")),
             Typed(
                 "B07", "display_double", "DOUBLE(10,2)", "double", doubles("12345678.25", "-0.5")
             ),

@@ -8,6 +8,15 @@ _ENUM = "ENUM(" + ", ".join(literal for literal, _ in texts(_MEMBERS)) + ")"
 _HOSTILE = ("\r\n", "\t,|", "'\"", "\\", "\\N", "\ufeffbom", "NULL", "")
 
 _ESCAPED = (
+    "Debezium reads the members of an ENUM from the binlog with a backslash before a comma and for"
+    " the end of a line"
+)
+
+MEMBERS = ("a,b", "it's", "(x)", "semi;colon", " lead", 'quo"te', "new\nline")
+_ENUM = "ENUM(" + ", ".join(literal for literal, _ in texts(_MEMBERS)) + ")"
+_HOSTILE = ("\r\n", "\t,|", "'\"", "\\", "\\N", "\ufeffbom", "NULL", "")
+
+_ESCAPED = (
     "after a restart Debezium takes the members of an ENUM from its schema history, where a"
     " backslash stands before a comma, and for the end of a line"
 )
@@ -16,7 +25,13 @@ MEMBERS = TypeTable(
     "members",
     (
         Typed(
-            "E02", "tricky", _ENUM, "string", texts(_MEMBERS), xfail=_ESCAPED, xfail_on=("restart",)
+            "E02",
+            "tricky",
+            _ENUM,
+            "string",
+            texts(_MEMBERS),
+            xfail=_ESCAPED,
+            xfail_on=("stream", "added", "restart"),
         ),
     ),
 )
@@ -42,12 +57,7 @@ TEXT_TABLES = (
     ),
     TypeTable(
         "bytes",
-        (
-            Typed(
-                "D05", "binary_text", "TEXT CHARACTER SET binary", "binary", hexes(0, "00FF", "")
-            ),
-            Typed("D11", "short", "VARBINARY(8)", "binary", hexes(0, "", "00", "0000", "FF00")),
-        ),
+        (Typed("D11", "short", "VARBINARY(8)", "binary", hexes(0, "", "00", "0000", "FF00")),),
     ),
     TypeTable(
         "documents",
