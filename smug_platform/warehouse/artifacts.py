@@ -11,6 +11,7 @@ results go.
 """
 
 import hashlib
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
 MOST = 200
 """Results that are kept: some days of hourly builds."""
 _RESULTS = "run_results"
+_OUTPUT = frozenset({"target", "logs", "dbt_packages"})
+
+
+def read_by_dbt(project: Path) -> Iterator[Path]:
+    """The project, and all files and folders in it but those that dbt writes."""
+    yield project
+    for top in project.iterdir():
+        if top.name not in _OUTPUT and not top.name.startswith("."):
+            yield from (top, *top.rglob("*"))
 
 
 @lru_cache(maxsize=4)
@@ -36,7 +46,7 @@ def version_of(project: Path, changed_at: float) -> str:
     """
     del changed_at  # of the cache's key
     digest = hashlib.sha256()
-    for path in sorted(project.rglob("*")):
+    for path in sorted(read_by_dbt(project)):
         if path.suffix in {".sql", ".yml"}:
             digest.update(str(path.relative_to(project)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from smug_platform.errors import WarehouseError
 from smug_platform.settings import PROJECT, Settings
-from smug_platform.warehouse.artifacts import as_artifact, keep, version_of
+from smug_platform.warehouse.artifacts import as_artifact, keep, read_by_dbt, version_of
 from smug_platform.warehouse.connect import WAIT_SECONDS, connect
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ _NODE_EVENTS = frozenset(
     }
 )
 _FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
-_OUTPUT = frozenset({"target", "logs", "dbt_packages"})
 _LOCK = threading.RLock()
 _PARSED: "dict[tuple[Path, str], tuple[float, Manifest]]" = {}
 
@@ -283,9 +282,4 @@ def _line(message: str) -> str:
 
 def _newest() -> float:
     """When the project last changed; folders count, so that a file that goes counts too."""
-    times = [PROJECT_DIR.stat().st_mtime]
-    for top in PROJECT_DIR.iterdir():
-        if top.name in _OUTPUT or top.name.startswith("."):
-            continue
-        times += [path.stat().st_mtime for path in (top, *top.rglob("*"))]
-    return max(times)
+    return max(path.stat().st_mtime for path in read_by_dbt(PROJECT_DIR))

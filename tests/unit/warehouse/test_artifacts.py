@@ -57,6 +57,9 @@ def test_a_version_is_of_the_files_that_dbt_reads(tmp_path: Path) -> None:
     model.write_text("select 1")
     first = version_of(tmp_path, 1.0)
     (tmp_path / "logs.txt").write_text("x")
+    compiled = tmp_path / "target" / "compiled" / "models" / "_one.yml"  # a folder, of its tests
+    compiled.mkdir(parents=True)
+    (compiled / "unique.sql").write_text("select 3")
     assert version_of(tmp_path, 2.0) == first
     model.write_text("select 2")
     assert version_of(tmp_path, 3.0) != first
