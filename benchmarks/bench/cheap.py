@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import json
 
-_TARGET, _LENGTH = b"x-amz-target:", b"content-length:"
 _SUMMARY = {
     "StreamDescriptionSummary": {
         "StreamName": "bench",
@@ -29,8 +28,8 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         fields = {line.partition(b":")[0]: line.partition(b":")[2].strip() for line in lines}
         if fields.get(b"expect"):
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = await reader.readexactly(int(fields[_LENGTH[:-1]]))
-        if fields[_TARGET[:-1]].endswith(b".putrecords"):
+        body = await reader.readexactly(int(fields[b"content-length"]))
+        if fields[b"x-amz-target"].endswith(b".putrecords"):
             answer = json.dumps(
                 {
                     "FailedRecordCount": 0,

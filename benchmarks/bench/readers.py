@@ -56,7 +56,6 @@ def settle(job: Job) -> None:
 
 
 def _ours(job: Job, clock: Clock) -> tuple[float, float]:
-
     class Counting(Producer):
         def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
             clock.begin()

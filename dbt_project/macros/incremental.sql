@@ -56,3 +56,40 @@
         reached.{{ kind }}_first_at > seen._{{ kind }}_loaded_at
         {%- endfor %}
 {%- endmacro %}
+
+{#- The CTEs by which a mart of photos finds what is new to it: a photo that was loaded later than it
+    had read, or whose engagement was merged later. -#}
+{% macro new_of_photos_and_engagement() -%}
+reached as (
+
+    {{ reached(ref('stg_photo_changes'), ['photos']) }}
+
+),
+
+merged as (
+
+    select max(_merged_at) as merged_at from {{ ref('int_engagement_daily') }}
+
+)
+{%- if is_incremental() %},
+
+seen as (
+
+    {{ seen(['_photos_loaded_at', '_engagement_merged_at']) }}
+
+),
+
+touched as (
+
+    {{ touched(ref('stg_photo_changes'), ['photos']) }}
+
+    union
+
+    select daily.photo_id
+    from {{ ref('int_engagement_daily') }} as daily
+    cross join seen
+    where daily._merged_at > seen._engagement_merged_at
+
+)
+{%- endif %}
+{%- endmacro %}

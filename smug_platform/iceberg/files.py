@@ -4,6 +4,7 @@ Columns are found by field id, so that renamed, added and widened columns read r
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from operator import itemgetter
 
 import numpy as np
@@ -43,6 +44,7 @@ class LakeFiles:
         """Rows that are not deleted."""
         return sum(file.record_count for file in self.data) - sum(self.gone())
 
+    @cached_property
     def row_bytes(self) -> int:
         """Bytes that a row takes in memory, about: as the largest file says it, and more for each
         value, as values that come again and again take less of a file.

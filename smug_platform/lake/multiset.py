@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake import net
-from smug_platform.lake.columns import row_id
 from smug_platform.lake.index import Index
 from smug_platform.lake.keys import content_groups
 from smug_platform.lake.net import Counts
@@ -37,8 +36,7 @@ def apply(
     """
     if not step.concerns_stored:
         found = index.find(_contents(connection, step, events)).entries
-        begin(connection, step, events, files.rows_at(index.places(files, found)))
-        connection.execute("alter table events add column _held varchar")
+        _begin(connection, step, events, files.rows_at(index.places(files, found)))
         connection.execute("create or replace temp view existing as select * from stored")
         yield _decided(connection, step)
         return
@@ -47,6 +45,13 @@ def apply(
     for part in range(parts):
         _hold(connection, files, step, events, _falls_to(part, parts))
         yield _decided(connection, step)
+
+
+def _begin(
+    connection: duckdb.DuckDBPyConnection, step: Step, events: pa.Table, stored: pa.Table
+) -> None:
+    begin(connection, step, events, stored)
+    connection.execute("alter table events add column _held varchar")
 
 
 def _decided(connection: duckdb.DuckDBPyConnection, step: Step) -> Applied:
@@ -58,8 +63,7 @@ def _decided(connection: duckdb.DuckDBPyConnection, step: Step) -> Applied:
 def _contents(connection: duckdb.DuckDBPyConnection, step: Step, events: pa.Table) -> Array:
     """The groups of the index that the events may concern."""
     connection.register("given", events)
-    content = row_id(column.name for column in step.columns)
-    found = connection.sql(f"select distinct _shard, {content} as content from given")
+    found = connection.sql(f"select distinct _shard, {step.content} as content from given")
     table = found.to_arrow_table()
     return np.unique(content_groups(table["_shard"], table["content"]))
 
@@ -75,18 +79,16 @@ def _hold(
     floor go; and where the columns changed, all rows go under their old content hash and come
     again under the new one. falls_to_part: of a content hash.
     """
-    new = falls_to_part(row_id(column.name for column in step.columns))
-    old = falls_to_part(_OLD)
-    begin(connection, step, events, files.read(deciding(step.target), []))
-    connection.execute("alter table events add column _held varchar")
+    new, old = falls_to_part(step.content), falls_to_part(_OLD)
+    concerned = "not _is_deleted" if step.is_content_changed else f"{step.sunk} and {old}"
+    _begin(connection, step, events, files.read(deciding(step.target), []))
     connection.execute("create or replace temp table existing as select * from stored")
     held = f"""select 0 as _i, 'held' as _op, false as _same, _shard, _position, _committed_at,
                       {ROW_ID} as _held"""
     for rows in slices(files, step.target, step.memory):
         connection.register("stored", zoneless(rows))
         connection.execute(f"insert into existing by name select * from stored where {old}")
-        changes = step.is_content_changed
-        if fetch(connection, files, "not _is_deleted" if changes else f"{step.sunk} and {old}"):
+        if fetch(connection, files, concerned):
             connection.execute(
                 f"""insert into events by name
                 {held}, -1 as _sign, {step.values} from held where {old}

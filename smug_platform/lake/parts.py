@@ -2,7 +2,7 @@
 
 Such a batch is decoded piece after piece, and its events go to temporary files, one for each part:
 by the hash of the row's key, or for a table without one, of its contents. So all that decides of a
-row is in one part, and the JSON is read once.
+row is in one part, and the JSON is decoded once.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from smug_platform.lake.batch import Batch
-from smug_platform.lake.columns import identifier, row_id
+from smug_platform.lake.columns import identifier
 from smug_platform.lake.decode import decode
 from smug_platform.lake.runs import Array
 from smug_platform.lake.step import Step
@@ -51,8 +51,8 @@ def _part_of(
     """The part that each event falls to."""
     connection.register("given", events)
     key = ", ".join(identifier(name) for name in step.target.table.key)
-    decides = key or row_id(column.name for column in step.columns)
-    found = connection.sql(f"select (hash({decides}) % {parts})::integer as part from given")
+    hashed = f"hash({key or step.content})"
+    found = connection.sql(f"select ({hashed} % {parts})::integer as part from given")
     numbers: Array = found.to_arrow_table()["part"].to_numpy()
     return numbers
 

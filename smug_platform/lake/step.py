@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake import net
-from smug_platform.lake.columns import Column, identifier, literal, plan, quote
+from smug_platform.lake.columns import Column, identifier, literal, plan, quote, row_id
 from smug_platform.lake.state import Fill, State
 from smug_platform.lake.target import Target
 from smug_platform.lake.types import duckdb_type
@@ -52,6 +52,11 @@ class Step:
         """Whether it changes rows that have no events of their own."""
         by_columns = self.fills if self.target.table.key else self.is_content_changed
         return bool(self.raised or by_columns)
+
+    @property
+    def content(self) -> str:
+        """In SQL: the content hash of a row."""
+        return row_id(column.name for column in self.columns)
 
     @property
     def names(self) -> list[str]:

@@ -71,4 +71,4 @@ def _spread(groups: Array) -> Array:
 
 
 def _at_once(files: LakeFiles, memory: int) -> int:
-    return max(memory // _TIMES // files.row_bytes(), 1)
+    return max(memory // _TIMES // files.row_bytes, 1)

@@ -13,38 +13,7 @@ with photos as (
 
 ),
 
-reached as (
-
-    {{ reached(ref('stg_photo_changes'), ['photos']) }}
-
-),
-
-merged as (
-
-    select max(_merged_at) as merged_at from {{ ref('int_engagement_daily') }}
-
-),
-{%- if is_incremental() %}
-
-seen as (
-
-    {{ seen(['_photos_loaded_at', '_engagement_merged_at']) }}
-
-),
-
-touched as (
-
-    {{ touched(ref('stg_photo_changes'), ['photos']) }}
-
-    union
-
-    select daily.photo_id
-    from {{ ref('int_engagement_daily') }} as daily
-    cross join seen
-    where daily._merged_at > seen._engagement_merged_at
-
-),
-{%- endif %}
+{{ new_of_photos_and_engagement() }},
 
 engagement as (
 
