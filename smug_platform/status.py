@@ -33,8 +33,8 @@ from smug_platform.raw.catalog import open_catalog
 from smug_platform.raw.quarantine import counts as quarantine_counts
 from smug_platform.settings import Settings, Shard
 from smug_platform.tables.table import Source
-from smug_platform.warehouse.connect import connect
-from smug_platform.warehouse.load import Load, loads
+from smug_platform.warehouse.load import Load
+from smug_platform.warehouse.open import is_there, open_warehouse
 
 _FRESH_SECONDS = 15.0  # capture writes its status once a second while it runs
 
@@ -239,21 +239,18 @@ def _lake_rows(table: Iceberg, load: Load | None) -> dict[str, _Rows]:
 
 def _replicas(settings: Settings, all_targets: Sequence[Target]) -> tuple[dict[str, _Replica], str]:
     """The warehouse's tables, and what there is to say of it."""
-    if settings.warehouse != "duckdb" or not settings.warehouse_path.exists():
+    if not is_there(settings):
         return {}, "nothing is loaded yet"
     found: dict[str, _Replica] = {}
     try:
-        with connect(settings, read_only=True, wait=2.0) as connection:
-            held = {load.table: load for load in loads(connection)}
-            names = connection.execute(
-                "select table_name from duckdb_tables() where schema_name = 'warehouse'"
-            ).fetchall()
-            for name in {str(row[0]) for row in names} & {target.name for target in all_targets}:
-                rows = connection.execute(
+        with open_warehouse(settings, read_only=True, wait=2.0) as warehouse:
+            held = {load.table: load for load in warehouse.loads()}
+            for name in held.keys() & {target.name for target in all_targets}:
+                rows = warehouse.ask(
                     f'select _shard, count(*) from warehouse."{name}"'
                     " where not _is_deleted group by _shard"
-                ).fetchall()
-                found[name] = _Replica(held.get(name), dict(rows))
+                )
+                found[name] = _Replica(held[name], dict(rows))
     except SmugError as error:
         return {}, str(error)
     return found, ""

@@ -88,7 +88,7 @@ def load(connection: duckdb.DuckDBPyConnection, feed: Feed) -> Loaded:
     """
     connection.register(_FEED, feed.rows)
     try:
-        with _transaction(connection, feed.table):
+        with transaction(connection, feed.table):
             return _load(connection, feed)
     finally:
         connection.unregister(_FEED)
@@ -247,7 +247,8 @@ def readable(table: str) -> Iterator[None]:
 
 
 @contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection, table: str) -> Iterator[None]:
+def transaction(connection: duckdb.DuckDBPyConnection, table: str) -> Iterator[None]:
+    """What is done inside, of that replica, is there as a whole or not at all."""
     connection.execute("begin transaction")
     try:
         yield
