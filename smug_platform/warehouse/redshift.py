@@ -36,7 +36,7 @@ from smug_platform.warehouse.redshift_sql import CREATE
 MOST_MERGES = 50
 """Merges that one transaction loads, each by a COPY of its own: their order is which row counts."""
 ATTEMPTS = 5
-_FIRST_PAUSE = 0.2  # seconds; it doubles, with jitter
+FIRST_PAUSE = 0.2  # seconds; it doubles, with jitter
 _T = TypeVar("_T")
 
 
@@ -142,7 +142,7 @@ class Redshift:
 
     def _tried(self, what: str, work: Callable[[Session], _T]) -> _T:
         """Do it in a session, again where another transaction or the connection was in the way."""
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         for attempt in range(ATTEMPTS):
             try:
                 with self._sessions.one() as session:

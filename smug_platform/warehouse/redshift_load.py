@@ -11,11 +11,12 @@ from smug_platform.lake.feed import Change
 from smug_platform.lake.merge import STATE
 from smug_platform.lake.state import State
 from smug_platform.warehouse import redshift_sql as sql
-from smug_platform.warehouse.ddl import LOADS, SCHEMA, replica
+from smug_platform.warehouse.ddl import LOADS, replica
 from smug_platform.warehouse.load import Load, Loaded, check_continuity, load_of, reached
+from smug_platform.warehouse.redshift_evolve import evolved
 from smug_platform.warehouse.redshift_files import Files
 from smug_platform.warehouse.redshift_session import Session
-from smug_platform.warehouse.redshift_types import Column, columns, grown
+from smug_platform.warehouse.redshift_types import Column, columns, widens
 
 READ_LOADS = (
     f"select table_name, snapshot_id, rows, loaded_at, committed_at, positions, relief from {LOADS}"
@@ -33,6 +34,7 @@ class Loading:
         self._change = change
         self._role = role
         self._why = why
+        self._reached: list[tuple[Any, ...]] = []
 
     @cached_property
     def wanted(self) -> tuple[Column, ...]:
@@ -48,17 +50,21 @@ class Loading:
         Raises LoadRefused when COPY can't load a file, LakeError when a key would be there twice,
         and what `Session.ask` raises otherwise.
         """
-        name = self._change.target.name
+        name, change = self._change.target.name, self._change
+        self._widen_texts()
         before, types = self._held()
-        if before and before.snapshot_id == self._change.snapshot.snapshot_id:
+        if before and before.snapshot_id == change.snapshot.snapshot_id:
             return Loaded(name, before.snapshot_id, 0, 0, self._count(replica(name)), skipped=True)
-        if not self._change.full:
-            check_continuity(name, self._change.since, before)
-            types = self._evolve(types)
-        rows = self._stage(files)
+        if not change.full:
+            check_continuity(name, change.since, before)
+        statements, held = evolved(change.target, types, self.wanted, full=change.full)
+        for statement in statements:
+            self._session.ask(statement)
+        rows = self._stage(files, in_place=bool(held))
         self._check_once(files, rows)
-        loaded = self._replace(rows, held=bool(types), files=files)
-        self._record(rows, loaded, None if self._change.full else before, types, files)
+        loaded = self._replace(rows, held=bool(types), in_place=bool(held), files=files)
+        wanted = {column.name: column.type for column in self.wanted}
+        self._record(loaded, None if change.full else before, wanted | held, files)
         for table in [*(stage.name for stage in files.stages), sql.NET]:
             self._session.ask(f"drop table if exists {table}")
         self._session.commit()
@@ -75,35 +81,23 @@ class Loading:
         *row, types = found[0]
         return load_of(row), json.loads(types)
 
-    def _evolve(self, types: Mapping[str, str]) -> dict[str, str]:
-        """Let the replica hold the wanted columns; its columns' types then."""
-        name, held = self._change.target.name, dict(types)
-        added, wider = grown(name, held, self.wanted)
-        texts = [column for column in wider if column.type.startswith("VARCHAR")]
-        for column in texts:
-            self._widen(column)
-        for column in added:
-            self._session.ask(sql.add(name, column))
-        held |= {column.name: column.type for column in (*added, *wider)}
-        if len(wider) > len(texts):
-            every = [Column(*each) for each in held.items()]
-            for statement in sql.rebuilt(name, every, self._change.target):
-                self._session.ask(statement)
-        return held
+    def _widen_texts(self) -> None:
+        """Make texts longer, outside the transaction, unless a run that ended has done it."""
+        name = self._change.target.name
+        _, types = self._held()
+        texts = {c for c in self.wanted if c.type.startswith("VARCHAR") and c.name in types}
+        wider = [column for column in texts if widens(types[column.name], column.type)]
+        lengths = dict(self._session.ask(sql.TEXT_LENGTHS, [name])) if wider else {}
+        self._session.roll_back()
+        for column in wider:
+            if (lengths.get(column.name) or 0) < (column.width or 0):
+                self._session.alone(sql.widen_text(name, column))
 
-    def _widen(self, column: Column) -> None:
-        """Make a text longer, outside the transaction, unless a run that ended has done it."""
-        length = self._session.ask(
-            "select character_maximum_length from information_schema.columns"
-            " where table_schema = ? and table_name = ? and column_name = ?",
-            [SCHEMA, self._change.target.name, column.name],
-        )
-        self._session.commit()
-        if not length or (length[0][0] or 0) < (column.width or 0):
-            self._session.alone(sql.widen_text(self._change.target.name, column))
+    def _stage(self, files: Files, *, in_place: bool) -> str:
+        """Copy the files, and put the last row of each key into a table; its name.
 
-    def _stage(self, files: Files) -> str:
-        """Copy the files, and put the last row of each key into a table; its name."""
+        in_place: the replica is there, and keeps its place.
+        """
         target, ask = self._change.target, self._session.ask
         like = sql.layout(target, sorted_too=False)
         for stage in files.stages:
@@ -112,16 +106,16 @@ class Loading:
         for part in files.parts:
             ask(part.stage.copy(files.manifest(part), self._role))
             ask(part.stage.number(part.order))
-        if self._change.full:
+        if in_place:
+            into, columns = sql.NET, f"(like {replica(target.name)})"
+            ask(f"drop table if exists {into}")
+            ask(f"create temp table {into} {columns}")
+        else:
             into = replica(f"{target.name}__new")
             ask(f"drop table if exists {into}")
             ask(
                 sql.create(f"{target.name}__new", [*self.wanted, sql.LOADED_AT], sql.layout(target))
             )
-        else:
-            into = sql.NET
-            ask(f"drop table if exists {into}")
-            ask(f"create temp table {into} (like {replica(target.name)})")
         if files.stages:
             ask(sql.net(into, target, self.wanted, files.stages, self._at))
         return into
@@ -140,16 +134,20 @@ class Loading:
                     remedy="see its check keys_unique, then rebuild the table from raw.deltas",
                 )
 
-    def _replace(self, rows: str, *, held: bool, files: Files) -> Loaded:
-        """Put the rows where readers see them."""
-        name, change = self._change.target.name, self._change
+    def _replace(self, rows: str, *, held: bool, in_place: bool, files: Files) -> Loaded:
+        """Put the rows where readers see them. held: there is a replica."""
+        name, change, ask = self._change.target.name, self._change, self._session.ask
         count = self._count(rows)
         before = self._count(replica(name)) if held else 0
-        if change.full:
-            for statement in sql.swapped(name, held=held):
-                self._session.ask(statement)
+        self._reached = ask(sql.high_water(rows))
+        if not in_place:
+            statements = sql.swapped(name, held=held)
+        elif change.full:
+            statements = (f"delete from {replica(name)}", sql.all_of(name, self.wanted))
         else:
-            self._session.ask(sql.merge(change.target, self.wanted))
+            statements = (sql.merge(change.target, self.wanted),)
+        for statement in statements:
+            ask(statement)
         total = self._count(replica(name))
         return Loaded(
             name,
@@ -164,14 +162,11 @@ class Loading:
         )
 
     def _record(
-        self, rows: str, loaded: Loaded, before: Load | None, types: Mapping[str, str], files: Files
+        self, loaded: Loaded, before: Load | None, types: Mapping[str, str], files: Files
     ) -> None:
         name, ask = loaded.table, self._session.ask
-        source = replica(name) if loaded.full else rows
-        positions, newest = reached(ask(sql.high_water(source)), before)
+        positions, newest = reached(self._reached, before)
         relief = loaded.relief + before.relief if before else loaded.relief
-        kept = {} if loaded.full else types
-        wanted = {column.name: column.type for column in self.wanted}
         ask(f"delete from {LOADS} where table_name = ?", [name])
         ask(
             f"insert into {LOADS} values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -183,7 +178,7 @@ class Loading:
                 newest,
                 json.dumps(positions, sort_keys=True),
                 relief.to_json(),
-                json.dumps(wanted | dict(kept)),
+                json.dumps(dict(types)),
             ],
         )
         if loaded.full:

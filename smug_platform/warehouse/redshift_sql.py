@@ -40,6 +40,11 @@ CREATE = (
 ) diststyle even""",
 )
 
+TEXT_LENGTHS = (
+    "select column_name, character_maximum_length from information_schema.columns"
+    f" where table_schema = '{SCHEMA}' and table_name = ?"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -98,6 +103,22 @@ def widen_text(name: str, column: Column) -> str:
     return f"alter table {replica(name)} alter column {quoted(column.name)} type {column.type}"
 
 
+def drop(name: str, column: str) -> str:
+    """The statement that drops a column."""
+    return f"alter table {replica(name)} drop column {quoted(column)}"
+
+
+def retyped(name: str, column: Column) -> tuple[str, ...]:
+    """The statements that give a column its new type, rows and all, while others read."""
+    table, old, new = replica(name), quoted(column.name), quoted(f"{column.name}__new")
+    return (
+        f"alter table {table} add column {new} {column.type}",
+        f"update {table} set {new} = {old}",
+        f"alter table {table} drop column {old}",
+        f"alter table {table} rename column {new} to {old}",
+    )
+
+
 def rebuilt(name: str, columns: Sequence[Column], target: Target) -> tuple[str, ...]:
     """The statements that give a replica's columns their new types, rows and all."""
     names = ", ".join(quoted(column.name) for column in columns)
@@ -153,6 +174,12 @@ def merge(target: Target, columns: Sequence[Column]) -> str:
         f"when matched then update set\n  {changed}\n"
         f"when not matched then insert ({names})\nvalues ({values})"
     )
+
+
+def all_of(name: str, columns: Sequence[Column]) -> str:
+    """The statement that puts the net rows into a replica that was emptied."""
+    names = ", ".join(quoted(column.name) for column in [*columns, LOADED_AT])
+    return f"insert into {replica(name)} ({names}) select {names} from {NET}"
 
 
 def twice(target: Target, columns: Sequence[Column], stages: Sequence[Stage]) -> str:
