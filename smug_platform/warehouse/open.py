@@ -4,7 +4,7 @@ What is in it is told by its own records alone: the lake snapshot that each repl
 (`warehouse._loads`), and what dbt has built of it (`builds`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any, Protocol
@@ -44,6 +44,9 @@ class Warehouse(Protocol):
     def row_count(self, table: str) -> int:
         """The rows of a replica, deleted ones included."""
 
+    def rejected(self) -> Mapping[str, int]:
+        """Rows that it can't take, by table; without those where there are none."""
+
     def has(self, table: str) -> bool:
         """Whether there is such a table in the schema of replicas."""
 
@@ -73,6 +76,10 @@ class DuckDB:
     def row_count(self, table: str) -> int:
         """The rows of a replica, deleted ones included."""
         return load.row_count(self.connection, table)
+
+    def rejected(self) -> Mapping[str, int]:
+        """None: DuckDB takes all that the lake holds."""
+        return {}
 
     def has(self, table: str) -> bool:
         """Whether there is such a table in the schema of replicas."""

@@ -31,7 +31,7 @@ from smug_platform.warehouse.redshift_session import (
     Session,
     Sessions,
 )
-from smug_platform.warehouse.redshift_sql import CREATE
+from smug_platform.warehouse.redshift_sql import CREATE, REJECTS
 
 MOST_MERGES = 50
 """Merges that one transaction loads, each by a COPY of its own: their order is which row counts."""
@@ -85,6 +85,13 @@ class Redshift:
     def row_count(self, table: str) -> int:
         """The rows of a replica, deleted ones included."""
         return int(self.ask(f"select count(*) from {replica(table)}")[0][0])
+
+    def rejected(self) -> dict[str, int]:
+        """Rows that it can't take, by table; without those where there are none."""
+        if not self.has("_rejects"):
+            return {}
+        counts = self.ask(f"select table_name, count(*) from {REJECTS} group by table_name")
+        return {str(table): int(count) for table, count in counts}
 
     def refresh(self, catalog: Catalog, target: Target) -> Loaded | None:
         """Load what changed in the lake table since the loaded snapshot; None when nothing did.

@@ -285,6 +285,7 @@ def test_P07_a_row_that_copy_refuses_is_told_of_and_the_rest_is_loaded(on_redshi
     assert found is not None
     assert (found.rows, found.rejected, found.cut) == (2, 2, 1)
     assert on_redshift.live() == {1: "é" * 10, 2: "t2", 3: "t3", 4: "t4"}
+    assert warehouse.rejected() == {"photos": 2}
     told = warehouse.ask(
         "select column_name, reason, row_key from warehouse._rejects order by column_name"
     )
@@ -362,7 +363,7 @@ def test_P10_what_merging_spared_the_warehouse_equals_a_recount(world: World) ->
 
 
 def test_a_key_that_gets_wider_and_a_column_of_another_type(on_redshift: World) -> None:
-    """Neither goes in place: the first is rebuilt, the second halts the table until it is dropped."""
+    """Neither goes in place: the first is rebuilt, the second halts it till it is dropped."""
     one = on_redshift.shards[0]
     one.columns = [c | {"typeName": "INT"} if c["name"] == "id" else c for c in COLUMNS]
     one.snapshot()
