@@ -212,7 +212,7 @@ def test_a_nightly_run_makes_everything_with_columns_and_what_they_are_made_of(
     assert uncounted <= failed, "no consumer has counted the stream, which is told"
     assert failed <= stopped | uncounted, "capture ended with the recording, a minute ago or less"
     per_table = 2 * len(FLICKR.tables) + 2 * len(platform.targets)
-    assert len(equal) == per_table + 2 * len(stopped) + len(uncounted)
+    assert len(equal) == per_table + 3 * len(stopped) + len(uncounted)
     with connect(platform.settings) as connection:
         connection.execute("update warehouse.photos set title = 'by hand' where _shard = 'shard_1'")
     found = run(defs, instance, "reconciliation").get_asset_check_evaluations()

@@ -13,7 +13,7 @@ from smug_platform.errors import SettingsError
 from smug_platform.lake.target import targets
 from smug_platform.orchestration.checks import check_key
 from smug_platform.orchestration.dagster_home import prepare_dagster_home
-from smug_platform.orchestration.shard_checks import ALIVE, LANDED
+from smug_platform.orchestration.shard_checks import ALIVE, KEPT, LANDED
 from smug_platform.settings import ENVIRONMENTS, PROJECT, Settings, load_settings
 from smug_platform.tables.flickr import FLICKR
 from smug_platform.warehouse.dbt import prepare_manifest
@@ -166,7 +166,7 @@ def test_every_table_has_its_checks(defs: dg.Definitions) -> None:
     } | {
         dg.AssetCheckKey(shard_key(shard), check)
         for shard in ("shard_0", "shard_1")
-        for check in (LANDED, ALIVE)
+        for check in (LANDED, ALIVE, KEPT)
     }
 
 

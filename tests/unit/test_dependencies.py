@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -78,3 +79,11 @@ def test_what_is_declared_is_imported() -> None:
 def test_all_that_is_declared_is_locked() -> None:
     locked = {normal(line) for line in (ROOT / "requirements.lock").read_text().splitlines()}
     assert locked >= RUNTIME | DEV
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout, so nothing is tracked")
+def test_nothing_that_is_made_here_is_tracked() -> None:
+    """A tracked link to the environment would take the place of the environment in a checkout."""
+    asked = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    found = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []

@@ -14,6 +14,7 @@ from smug_platform.capture.state import State
 from smug_platform.capture.status import Status
 from smug_platform.orchestration.shard_checks import (
     ALIVE,
+    KEPT,
     LANDED,
     capture_is_alive,
     check_shard,
@@ -24,7 +25,8 @@ from smug_platform.orchestration.shard_checks import (
 from smug_platform.raw.deltas import open_deltas
 from smug_platform.raw.land import land
 from smug_platform.raw.resources import Lakehouse
-from smug_platform.settings import Settings, load_settings
+from smug_platform.settings import Settings
+from tests.conftest import local_settings
 from tests.history import Shard, column
 from tests.recorded import Recorded
 from tests.states import hold_of
@@ -34,7 +36,7 @@ SEQUENCE = "shardId-000000000000"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path)})
+    return local_settings(tmp_path)
 
 
 @pytest.fixture
@@ -131,15 +133,17 @@ def test_each_shard_is_checked_by_what_its_folder_holds(
     hold = hold_of(settings)
     hold.save(state)
     hold.renew(Status("shard_0", "failed", note="no rights", updated_at=0.0))
-    landed, alive = check_shard(settings, lakehouse, "shard_0")
+    landed, kept, alive = check_shard(settings, lakehouse, settings.shards[0])
     assert (landed.check_name, landed.passed) == (LANDED, True)
+    assert (kept.check_name, kept.passed) == (KEPT, False)
+    assert "can't be reached" in str(kept.description)
     assert (alive.check_name, alive.passed) == (ALIVE, False)
     assert str(alive.description).endswith("; no rights")
     items = SqliteItems(settings.home / "capture" / "state.db")
     items.update("shard_0", "state", {"state": "{"}, expect={})
-    landed, _ = check_shard(settings, lakehouse, "shard_0")
-    assert not landed.passed
-    assert "can't be read" in str(landed.description)
+    for unreadable in list(check_shard(settings, lakehouse, settings.shards[0]))[:2]:
+        assert not unreadable.passed
+        assert "can't be read" in str(unreadable.description)
 
 
 @pytest.fixture
@@ -148,7 +152,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def test_both_are_checks_of_each_shard(
+def test_all_are_checks_of_each_shard(
     settings: Settings, lakehouse: Lakehouse, instance: dg.DagsterInstance
 ) -> None:
     job = dg.Definitions(
@@ -163,4 +167,5 @@ def test_both_are_checks_of_each_shard(
         for each in done.get_asset_check_evaluations()
     }
     names = [shard.name for shard in settings.shards]
-    assert found == {(name, check): check == LANDED for name in names for check in (LANDED, ALIVE)}
+    checks = (LANDED, ALIVE, KEPT)
+    assert found == {(name, check): check == LANDED for name in names for check in checks}
