@@ -261,8 +261,8 @@ def test_P05_on_duckdb_what_waits_for_a_file_that_is_held_is_loaded_afterwards(
         world.shards[0].insert(photo(0))
         world.merge()
         world.load()
-    code = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
-    argv = [sys.executable, "-c", code, str(settings.warehouse_path)]
+    code = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(); input()"
+    argv = [sys.executable, "-uc", code, str(settings.warehouse_path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(argv, **pipes) as holder:  # type: ignore[call-overload]
         holder.stdout.readline()
