@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from smug_platform.errors import SettingsError
 from smug_platform.settings_archive import ArchiveSettings, aws_archive, local_archive
 from smug_platform.settings_capture import StoreSettings, store_settings
+from smug_platform.settings_warehouse import RedshiftSettings, redshift_settings
 
 ENVIRONMENTS = ("local", "test", "staging", "prod")
 Drain = Literal["auto", "on", "off"]
@@ -58,7 +59,8 @@ class Settings:
 
     home: the folder for local state (logs, and on one machine capture's state and the data itself).
     catalog: properties of the pyiceberg catalog; claims: URI of the store for oversized records.
-    warehouse: the engine that dbt and the loader write to; warehouse_path: DuckDB's file.
+    warehouse: the engine that dbt and the loader write to; warehouse_path: DuckDB's file;
+    redshift: where Redshift is, None where that is not the engine.
     drain: whether arrivals are met by a drain run, which stays up: `on`, always; `off`, never;
     `auto`, while changes keep coming.
     """
@@ -75,6 +77,7 @@ class Settings:
     archive: ArchiveSettings
     store: StoreSettings
     drain: Drain = "auto"
+    redshift: RedshiftSettings | None = None
 
     @property
     def is_local(self) -> bool:
@@ -197,6 +200,7 @@ def _aws(env: str, environ: Mapping[str, str]) -> Settings:
         archive=aws_archive(env, region, environ),
         store=store_settings(environ, table=f"smug-{env}-capture", region=region),
         drain=_drain(environ),
+        redshift=redshift_settings(environ, region=region, scratch=f"s3://{bucket}/load"),
     )
 
 

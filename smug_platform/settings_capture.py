@@ -33,12 +33,13 @@ def store_settings(environ: Mapping[str, str], *, table: str | None, region: str
         table=table,
         region=region,
         endpoint=environ.get("SMUG_DYNAMODB_ENDPOINT") or None if table else None,
-        seconds=_number(environ, "SMUG_LEASE_SECONDS", 6, _SHORTEST, _LONGEST),
-        workers=_number(environ, "SMUG_WORKERS", 1, 1, 100),
+        seconds=number(environ, "SMUG_LEASE_SECONDS", 6, _SHORTEST, _LONGEST),
+        workers=number(environ, "SMUG_WORKERS", 1, 1, 100),
     )
 
 
-def _number(environ: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+def number(environ: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """A whole number of the environment; raises SettingsError."""
     text = environ.get(name, str(default))
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
         raise SettingsError(

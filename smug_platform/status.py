@@ -6,7 +6,7 @@ is down. Nothing here is fast at a large scale; rows are counted by reading one 
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -25,6 +25,7 @@ from smug_platform.errors import SmugError
 from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.compact import Debt, debt
 from smug_platform.lake.drift import SchemaBehind, told
+from smug_platform.lake.feed import NO_RELIEF, Relief
 from smug_platform.lake.merge import merged_sequence, name_of, state_of
 from smug_platform.lake.target import Target, targets
 from smug_platform.local.stack import Part
@@ -34,8 +35,8 @@ from smug_platform.raw.catalog import open_catalog
 from smug_platform.raw.quarantine import counts as quarantine_counts
 from smug_platform.settings import Settings, Shard
 from smug_platform.tables.table import Source
-from smug_platform.warehouse.connect import connect
-from smug_platform.warehouse.load import Load, loads
+from smug_platform.warehouse.load import Load
+from smug_platform.warehouse.open import is_there, open_warehouse
 
 _FRESH_SECONDS = 15.0  # capture writes its status once a second while it runs
 
@@ -82,7 +83,8 @@ class TableStatus:
 @dataclass(frozen=True)
 class PlatformStatus:
     """Everything at one moment. quarantine: entries by source table; debts: what reads of a lake
-    table pay for its merges; behind: shards that lack something of a table's union schema.
+    table pay for its merges; behind: shards that lack something of a table's union schema. relief:
+    what merging spared the warehouse; rejected: rows by table that it can't take.
     """
 
     parts: Sequence[Part]
@@ -92,6 +94,8 @@ class PlatformStatus:
     debts: dict[str, Debt]
     note: str = ""
     behind: Sequence[SchemaBehind] = ()
+    relief: Relief = NO_RELIEF
+    rejected: Mapping[str, int] = field(default_factory=dict)
 
 
 def platform_status(settings: Settings, source: Source) -> PlatformStatus:
@@ -105,7 +109,7 @@ def platform_status(settings: Settings, source: Source) -> PlatformStatus:
         return PlatformStatus(parts, shards, [], {}, {}, "nothing has landed yet")
     catalog = open_catalog(settings)
     all_targets = targets(source)
-    replicas, note = _replicas(settings, all_targets)
+    replicas, rejected, note = _replicas(settings, all_targets)
     return PlatformStatus(
         parts,
         shards,
@@ -114,6 +118,8 @@ def platform_status(settings: Settings, source: Source) -> PlatformStatus:
         {target.name: debt(catalog, target) for target in all_targets},
         note,
         _behind(catalog, all_targets),
+        sum((each.load.relief for each in replicas.values()), NO_RELIEF),
+        rejected,
     )
 
 
@@ -175,9 +181,9 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Replica:
-    """A table of the warehouse. load: None before its first; rows: live ones, by shard."""
+    """A table of the warehouse. rows: live ones, by shard."""
 
-    load: Load | None
+    load: Load
     rows: Mapping[str, int]
 
 
@@ -249,23 +255,23 @@ def _lake_rows(table: Iceberg, load: Load | None) -> dict[str, _Rows]:
     return found
 
 
-def _replicas(settings: Settings, all_targets: Sequence[Target]) -> tuple[dict[str, _Replica], str]:
-    """The warehouse's tables, and what there is to say of it."""
-    if settings.warehouse != "duckdb" or not settings.warehouse_path.exists():
-        return {}, "nothing is loaded yet"
+def _replicas(
+    settings: Settings, all_targets: Sequence[Target]
+) -> tuple[dict[str, _Replica], Mapping[str, int], str]:
+    """The warehouse's tables, the rows that it can't take, and what there is to say of it."""
+    if not is_there(settings):
+        return {}, {}, "nothing is loaded yet"
     found: dict[str, _Replica] = {}
     try:
-        with connect(settings, read_only=True, wait=2.0) as connection:
-            held = {load.table: load for load in loads(connection)}
-            names = connection.execute(
-                "select table_name from duckdb_tables() where schema_name = 'warehouse'"
-            ).fetchall()
-            for name in {str(row[0]) for row in names} & {target.name for target in all_targets}:
-                rows = connection.execute(
+        with open_warehouse(settings, read_only=True, wait=2.0) as warehouse:
+            held = {load.table: load for load in warehouse.loads()}
+            for name in held.keys() & {target.name for target in all_targets}:
+                rows = warehouse.ask(
                     f'select _shard, count(*) from warehouse."{name}"'
                     " where not _is_deleted group by _shard"
-                ).fetchall()
-                found[name] = _Replica(held.get(name), dict(rows))
+                )
+                found[name] = _Replica(held[name], dict(rows))
+            rejected = warehouse.rejected()
     except SmugError as error:
-        return {}, str(error)
-    return found, ""
+        return {}, {}, str(error)
+    return found, rejected, ""

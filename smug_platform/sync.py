@@ -22,11 +22,10 @@ from smug_platform.settings import Settings
 from smug_platform.stream.resources import Stream
 from smug_platform.tables.table import Source
 from smug_platform.warehouse.builds import LEAN, rebuild, to_build, unbuilt, versions
-from smug_platform.warehouse.connect import connect
 from smug_platform.warehouse.dbt import DbtResult, NodeResult, prepare_manifest
 from smug_platform.warehouse.load import Loaded
 from smug_platform.warehouse.models import read_graph
-from smug_platform.warehouse.refresh import refresh, unloaded
+from smug_platform.warehouse.open import open_warehouse, refresh_all, unloaded
 
 Progress = Callable[[Landed | Merged | Loaded | NodeResult], None]
 _Result = TypeVar("_Result", Landed, Merged, Loaded)
@@ -107,17 +106,12 @@ class Platform:
         yielded in its place.
         """
         catalog = self.lakehouse.catalog
-        with connect(self.settings) as connection:
-            behind = unloaded(catalog, connection, self.targets)
-            for target in self.targets:
-                if target.name in behind:
-                    try:
-                        loaded = refresh(catalog, connection, target)
-                    except SmugError as problem:
-                        yield problem
-                    else:
-                        if loaded:
-                            yield loaded
+        with open_warehouse(self.settings) as warehouse:
+            behind = unloaded(catalog, warehouse, self.targets)
+            waiting = [target for target in self.targets if target.name in behind]
+            for _, result in refresh_all(warehouse, catalog, waiting):
+                if result is not None:
+                    yield result
 
     def build(
         self, *, tests: bool = True, on_node: Callable[[NodeResult], None] | None = None
@@ -126,8 +120,8 @@ class Platform:
 
         tests: also run the data tests of those.
         """
-        with connect(self.settings) as connection:
-            tables, known = unbuilt(connection), versions(connection)
+        with open_warehouse(self.settings) as warehouse:
+            tables, known = unbuilt(warehouse), versions(warehouse)
         if not tables:
             return None
         graph = read_graph(prepare_manifest(self.settings))
@@ -170,12 +164,10 @@ def ingest(
 def publish(
     platform: Platform, *, tests: bool = True, progress: Progress = lambda _: None
 ) -> Synced:
-    """The second half: from the lake to the marts. Nothing where the warehouse is not DuckDB.
+    """The second half: from the lake to the marts.
 
     tests: also run dbt's data tests of what is built.
     """
-    if platform.settings.warehouse != "duckdb":
-        return Synced()
     clock = _Clock()
     problems: list[SmugError] = []
     loaded = []

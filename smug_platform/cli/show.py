@@ -10,6 +10,7 @@ from smug_platform.capture.retention import SHORT, Gauge
 from smug_platform.capture.store import Lease
 from smug_platform.cli.console import console, grid
 from smug_platform.lake.drift import LATE_SECONDS, SchemaBehind
+from smug_platform.lake.feed import Relief
 from smug_platform.oracle.differ import Difference
 from smug_platform.oracle.reconcile import Comparison, reconcile
 from smug_platform.settings import Settings
@@ -37,6 +38,10 @@ def show_status(settings: Settings) -> None:
     out.print(f"compaction: {files:,} data files in the lake, {debt}")
     for each in status.behind:
         out.print(_schema(each), soft_wrap=True)
+    if status.relief.deltas:
+        out.print(f"relief: {relief(status.relief)}", soft_wrap=True)
+    for table, count in sorted(status.rejected.items()):
+        out.print(f"rejected by the warehouse: {table} {count:,} rows", style="red")
     if status.note:
         out.print(escape(status.note), soft_wrap=True)
 
@@ -50,6 +55,19 @@ def _schema(behind: SchemaBehind) -> str:
         f" for {seconds / 3600:,.1f} h"
     )
     return f"[yellow]{text}[/]" if seconds >= LATE_SECONDS else text
+
+
+def relief(found: Relief) -> str:
+    """What merging spared the warehouse.
+
+    >>> relief(Relief(deltas=1000, duplicates=20, identical=30, merged_away=200, written=750))
+    '1,000 changes arrived, 20 twice, 30 identical, 200 merged away; 750 rows loaded'
+    """
+    return (
+        f"{found.deltas:,} changes arrived, {found.duplicates + found.stale:,} twice,"
+        f" {found.identical:,} identical, {found.merged_away:,} merged away;"
+        f" {found.written:,} rows loaded"
+    )
 
 
 def _parts(status: PlatformStatus) -> Grid:

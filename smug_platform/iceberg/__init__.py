@@ -2,7 +2,7 @@
 
 from smug_platform.iceberg.catalog import PROPERTIES, create, load, load_all, open_catalog
 from smug_platform.iceberg.change import Change, append, commit, rewrite, write
-from smug_platform.iceberg.files import FILE, ROW, LakeFiles, memory_of, project
+from smug_platform.iceberg.files import FILE, ROW, LakeFiles, added_files, memory_of, project
 from smug_platform.iceberg.forget import forget
 from smug_platform.iceberg.orphans import remove_orphans
 from smug_platform.iceberg.table import Table, Transaction
@@ -15,6 +15,7 @@ __all__ = [
     "LakeFiles",
     "Table",
     "Transaction",
+    "added_files",
     "append",
     "commit",
     "create",

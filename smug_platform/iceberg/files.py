@@ -19,7 +19,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from smug_platform.iceberg.cache import Cache
 from smug_platform.iceberg.datafiles import Rows
-from smug_platform.iceberg.manifests import files, manifests
+from smug_platform.iceberg.manifests import entries, files, manifests
 
 FILE, ROW = "_file", "_row"  # columns that `LakeFiles.read` adds: the file's number, the row in it
 _VALUE = 16  # bytes
@@ -148,6 +148,18 @@ def _newest_first(
 ) -> list[DataFile]:
     found = [one for manifest in held if manifest.content == content for one in files(manifest, io)]
     return [file for _, file in sorted(found, key=itemgetter(0), reverse=True)]
+
+
+def added_files(snapshot: Snapshot, io: FileIO) -> list[DataFile]:
+    """The data files that the snapshot's own commit appended."""
+    return [
+        entry.data_file
+        for manifest in manifests(snapshot, io)
+        if manifest.added_snapshot_id == snapshot.snapshot_id
+        and manifest.content == ManifestContent.DATA
+        for entry in entries(manifest, io)
+        if entry.snapshot_id == snapshot.snapshot_id
+    ]
 
 
 def remember_deletes(file: DataFile, gone: Mapping[str, Rows]) -> None:

@@ -4,20 +4,48 @@ What merges append is the feed; the warehouse loads just that and is spared ever
 merged away. Compaction appends nothing new and is not in it.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 
 import duckdb
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.manifest import DataFileContent
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as Iceberg
 from pyiceberg.table.snapshots import Snapshot
 
 from smug_platform import iceberg
 from smug_platform.iceberg.files import LakeFiles, project
 from smug_platform.lake.columns import identifier
-from smug_platform.lake.merge import REPLACED, kind_of, name_of
+from smug_platform.lake.merge import COUNTS, REPLACED, kind_of, name_of
 from smug_platform.lake.target import Target
+
+
+@dataclass(frozen=True)
+class Relief:
+    """What merging spared the warehouse: changes that arrived, and what became of them.
+
+    deltas: that arrived; duplicates, identical, merged_away, stale: of those, that left nothing to
+    write; written: rows that the warehouse gets.
+    """
+
+    deltas: int = 0
+    duplicates: int = 0
+    identical: int = 0
+    merged_away: int = 0
+    stale: int = 0
+    written: int = 0
+
+    def __add__(self, other: "Relief") -> "Relief":
+        return Relief(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def to_json(self) -> str:
+        """As text; the inverse of `Relief(**json.loads(text))`."""
+        return json.dumps(asdict(self))
+
+
+NO_RELIEF = Relief()
 
 
 @dataclass(frozen=True)
@@ -34,6 +62,55 @@ class Feed:
     snapshot_id: int
     since: int | None
     full: bool
+    relief: Relief = NO_RELIEF
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a replica at snapshot `since` lacks of a lake table that stands at `snapshot`.
+
+    merges: the snapshots of merges after it, oldest first. full: the whole table has to be read,
+    and the merges are those that are still known.
+    """
+
+    target: Target
+    table: Iceberg
+    snapshot: Snapshot
+    since: int | None
+    merges: tuple[Snapshot, ...]
+    full: bool
+
+    def added(self) -> list[list[DataFile]]:
+        """The data files that each merge appended, in the merges' order."""
+        return [iceberg.added_files(merge, self.table.io) for merge in self.merges]
+
+    def lake(self) -> LakeFiles:
+        """The live files of the snapshot."""
+        return LakeFiles(self.table.io, self.table.schema(), self.snapshot)
+
+    def rows(self) -> pa.Table:
+        """All lake columns of what changed, one row a key, tombstones included."""
+        if self.full:
+            names = [field.name for field in self.table.schema().fields]
+            return self.lake().read(names).select(names)
+        schema = self.table.schema().as_arrow()
+        parts = [
+            _ordered(project(self.table.io, file, schema), number)
+            for number, files in enumerate(self.added())
+            for file in files
+        ]
+        if len(parts) < 2:
+            return parts[0].drop_columns(["_order"]) if parts else schema.empty_table()
+        return _last(pa.concat_tables(parts), self.target)
+
+    def relief(self, written: int) -> Relief:
+        """Of the merges together. written: rows that are loaded for them."""
+        total = dict.fromkeys(COUNTS, 0)
+        for merge in self.merges:
+            said = merge.summary.additional_properties if merge.summary else {}
+            for name in COUNTS:
+                total[name] += int(said.get(f"smug.{name}", 0))
+        return Relief(**total, written=written)
 
 
 def current_snapshots(catalog: Catalog, targets: tuple[Target, ...]) -> dict[str, int]:
@@ -48,7 +125,7 @@ def current_snapshots(catalog: Catalog, targets: tuple[Target, ...]) -> dict[str
     return found
 
 
-def feed(catalog: Catalog, target: Target, since: int | None) -> Feed | None:
+def change(catalog: Catalog, target: Target, since: int | None) -> Change | None:
     """What changed after snapshot `since`; None when nothing did.
 
     The whole table when `since` is None or has expired, when a column was renamed after it, for the
@@ -58,20 +135,38 @@ def feed(catalog: Catalog, target: Target, since: int | None) -> Feed | None:
     current = table.current_snapshot() if table else None
     if table is None or current is None or current.snapshot_id == since:
         return None
-    later = None if _renamed(table, since) else _after(table, current, since)
-    rows = _whole(table, current) if later is None else _changed(table, target, later)
-    return Feed(target.name, target.identity, rows, current.snapshot_id, since, full=later is None)
+    later, reached = _after(table, current, since)
+    full = not reached or _renamed(table, since)
+    merges = tuple(one for one in later if kind_of(one) == "merge")
+    return Change(target, table, current, since, merges, full)
 
 
-def _after(table: Iceberg, current: Snapshot, since: int | None) -> list[Snapshot] | None:
-    """The snapshots after `since`, oldest first; None where the line to it is broken."""
+def feed(catalog: Catalog, target: Target, since: int | None) -> Feed | None:
+    """What changed after snapshot `since`, read; None when nothing did. As `change` has it."""
+    found = change(catalog, target, since)
+    if found is None:
+        return None
+    rows, relief = found.rows(), found.relief
+    return Feed(
+        target.name,
+        target.identity,
+        rows,
+        found.snapshot.snapshot_id,
+        since,
+        found.full,
+        relief(rows.num_rows),
+    )
+
+
+def _after(table: Iceberg, current: Snapshot, since: int | None) -> tuple[Sequence[Snapshot], bool]:
+    """The snapshots after `since`, oldest first, and whether the line to it is unbroken."""
     line: list[Snapshot] = []
     at: Snapshot | None = current
     while at is not None and at.snapshot_id != since:
         line.append(at)
         at = table.snapshot_by_id(at.parent_snapshot_id) if at.parent_snapshot_id else None
     is_broken = at is None or any(kind_of(one) == REPLACED for one in line)
-    return None if is_broken else line[::-1]
+    return line[::-1], not is_broken
 
 
 def _renamed(table: Iceberg, since: int | None) -> bool:
@@ -84,29 +179,8 @@ def _renamed(table: Iceberg, since: int | None) -> bool:
     return any(names.get(field.field_id, field.name) != field.name for field in before)
 
 
-def _whole(table: Iceberg, current: Snapshot) -> pa.Table:
-    names = [field.name for field in table.schema().fields]
-    return LakeFiles(table.io, table.schema(), current).read(names).select(names)
-
-
-def _changed(table: Iceberg, target: Target, later: list[Snapshot]) -> pa.Table:
-    schema = table.schema().as_arrow()
-    parts = []
-    for number, snapshot in enumerate(later):
-        if kind_of(snapshot) != "merge":
-            continue
-        for manifest in snapshot.manifests(table.io):
-            if manifest.added_snapshot_id != snapshot.snapshot_id:
-                continue
-            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-                added = entry.snapshot_id == snapshot.snapshot_id
-                if added and entry.data_file.content == DataFileContent.DATA:
-                    part = project(table.io, entry.data_file, schema)
-                    order = pa.repeat(pa.scalar(number, pa.int32()), part.num_rows)
-                    parts.append(part.append_column("_order", order))
-    if len(parts) < 2:
-        return parts[0].drop_columns(["_order"]) if parts else schema.empty_table()
-    return _last(pa.concat_tables(parts), target)
+def _ordered(rows: pa.Table, number: int) -> pa.Table:
+    return rows.append_column("_order", pa.repeat(pa.scalar(number, pa.int32()), rows.num_rows))
 
 
 def _last(rows: pa.Table, target: Target) -> pa.Table:

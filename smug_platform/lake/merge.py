@@ -43,6 +43,13 @@ _EXAMINED: dict[tuple[UUID, UUID], int] = {}
 _ATTEMPTS = 5  # plans of one commit, where other writers keep coming first
 SEQUENCE, STATE, KIND = "smug.raw.sequence", "smug.state", "smug.kind"
 REPLACED = "replaced"  # the kind of a commit that puts other rows in the place of all
+COUNTS = (
+    "deltas",
+    "duplicates",
+    "identical",
+    "merged_away",
+    "stale",
+)  # a commit's summary has them
 CONTROL = "smug.raw.control"  # the raw commit whose schema changes were merged ahead of its rows
 
 
@@ -239,6 +246,7 @@ def _commit(catalog: Catalog, table: Iceberg, batch: Batch, step: Step) -> Merge
         "smug.raw.snapshot": str(batch.raw_snapshot),
         "smug.deltas": str(batch.size),
     }
+    summary |= {f"smug.{name}": str(getattr(planned.counts, name)) for name in COUNTS[1:]}
     transaction.set_properties(marks | {SEQUENCE: str(batch.sequence), STATE: state.to_json()})
     snapshot_id = iceberg.commit(transaction, files, planned.change(), summary=summary)
     transaction.commit_transaction()

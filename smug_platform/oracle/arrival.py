@@ -22,8 +22,7 @@ from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
 from smug_platform.raw.land import stream_positions
 from smug_platform.settings import Settings
-from smug_platform.warehouse.connect import connect
-from smug_platform.warehouse.load import loaded
+from smug_platform.warehouse.open import is_there, loaded, open_warehouse
 
 _LAST_ROW = 10**9 - 1
 _PAUSE_SECONDS = 0.25
@@ -204,7 +203,7 @@ def await_arrival(
 
 def loaded_snapshots(settings: Settings) -> dict[str, int]:
     """The lake snapshot that each replica holds; empty where there is no warehouse yet."""
-    if settings.warehouse == "duckdb" and not settings.warehouse_path.exists():
+    if not is_there(settings):
         return {}
-    with connect(settings, read_only=True) as connection:
-        return loaded(connection)
+    with open_warehouse(settings, read_only=True) as warehouse:
+        return loaded(warehouse)

@@ -13,21 +13,24 @@ from datetime import datetime
 
 import orjson
 
-from smug_platform.errors import WarehouseError
+from smug_platform.errors import SmugError
 from smug_platform.lake.feed import current_snapshots
 from smug_platform.lake.merge import pending
 from smug_platform.raw.deltas import open_deltas
 from smug_platform.raw.land import stream_positions
+from smug_platform.settings_warehouse import RedshiftSettings
 from smug_platform.sync import Platform
 from smug_platform.warehouse.builds import built_at, unbuilt
-from smug_platform.warehouse.connect import connect
-from smug_platform.warehouse.refresh import unloaded
+from smug_platform.warehouse.open import is_there, open_warehouse, unloaded
 
 STAGES, PAGE = ("merge", "load", "build"), "page"
 PAGE_SECONDS = 60.0  # the page is written anew at most this often
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 600.0  # seconds
 _PEEK_RECORDS, _PEEK_SECONDS = 5_000, 1.0
 _TOPIC = re.compile(rb'"topic":"([^"]+)"')
+_DONE: dict[RedshiftSettings, Mapping[str, int]] = {}
+"""Where the lake stood when nothing was behind it. Until it moves Redshift is not asked, so that a
+serverless one can rest."""
 
 
 @dataclass(frozen=True)
@@ -120,17 +123,20 @@ def behind(platform: Platform, *, wait: float = 0.5) -> Behind:
     catalog = platform.lakehouse.catalog
     stand = current_snapshots(catalog, platform.targets)
     merge = {name: str(stand.get(name)) for name in pending(catalog, platform.targets)}
-    if platform.settings.warehouse != "duckdb":
-        return Behind(merge)
-    if not platform.settings.warehouse_path.exists():
+    redshift = platform.settings.redshift
+    if not is_there(platform.settings):
         return Behind(merge, dict.fromkeys(stand, "None"))
+    if redshift in _DONE and _DONE[redshift] == stand:
+        return Behind(merge)
     try:
-        with connect(platform.settings, read_only=True, wait=wait) as connection:
-            load = unloaded(catalog, connection, platform.targets)
-            build = unbuilt(connection)
-            page = _page_behind(platform, built_at(connection))
-    except WarehouseError as error:
+        with open_warehouse(platform.settings, read_only=True, wait=wait) as warehouse:
+            load = unloaded(catalog, warehouse, platform.targets)
+            build = unbuilt(warehouse)
+            page = _page_behind(platform, built_at(warehouse))
+    except SmugError as error:
         return Behind(merge, note=str(error))
+    if redshift and not (load or build):
+        _DONE[redshift] = stand
     return Behind(merge, _marks(load), _marks(build), page)
 
 

@@ -36,8 +36,8 @@ from smug_platform.sync import Platform
 from smug_platform.tables.table import Source
 from smug_platform.warehouse.assets import replica_key
 from smug_platform.warehouse.builds import to_build, versions
-from smug_platform.warehouse.connect import connect
 from smug_platform.warehouse.model_assets import model_graph, node_key
+from smug_platform.warehouse.open import is_there, open_warehouse
 
 LONG_POLL_SECONDS = 4.5
 _POLL_SECONDS = 0.25
@@ -167,9 +167,9 @@ def _models(settings: Settings, tables: Collection[str]) -> list[dg.AssetKey]:
         return []
     dbt = model_graph(settings)
     known = {}
-    if settings.warehouse_path.exists():
-        with connect(settings, read_only=True) as connection:
-            known = versions(connection)
+    if is_there(settings):
+        with open_warehouse(settings, read_only=True) as warehouse:
+            known = versions(warehouse)
     return [node_key(dbt, one) for one in to_build(dbt, tables, known)]
 
 

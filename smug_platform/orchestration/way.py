@@ -29,7 +29,7 @@ def way(settings: Settings, source: Source) -> Sequence[dg.AssetsDefinition | dg
         *stream_assets(settings),
         deltas,
         lake_assets(lake),
-        *warehouse_assets(settings, lake),
+        warehouse_assets(settings, lake),
         model_assets(settings, graph),
         *bi_assets(settings, graph),
         compaction(lake),

@@ -12,7 +12,7 @@ from smug_platform.realtime.metrics import METRICS
 from smug_platform.realtime.store import Store, store_path
 from smug_platform.settings import Settings
 from smug_platform.stream.assets import CHANGES
-from smug_platform.warehouse.connect import connect
+from smug_platform.warehouse.open import open_warehouse
 
 WINDOWS = dg.AssetKey(["realtime", "windows"])
 _ENDING = "_equal_marts"
@@ -55,7 +55,7 @@ def realtime_checks() -> dg.AssetChecksDefinition:
         try:
             with (
                 Store(store_path(settings), read_only=True) as store,
-                connect(settings, read_only=True) as warehouse,
+                open_warehouse(settings, read_only=True) as warehouse,
             ):
                 found = compare(lakehouse.catalog, warehouse, store)
         except SmugError as problem:

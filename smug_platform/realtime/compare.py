@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-import duckdb
 from pyiceberg.catalog import Catalog
 
 from smug_platform.realtime.metrics import METRICS, Metric
@@ -13,6 +12,7 @@ from smug_platform.realtime.moment import NotThere, Sums, sums_at
 from smug_platform.realtime.reached import reached
 from smug_platform.realtime.store import Store
 from smug_platform.stream.reader import StreamPositions
+from smug_platform.warehouse.open import Warehouse
 
 _PAUSE_SECONDS = 0.25
 
@@ -44,7 +44,7 @@ class Compared:
 
 def compare(
     catalog: Catalog,
-    warehouse: duckdb.DuckDBPyConnection,
+    warehouse: Warehouse,
     store: Store,
     *,
     wait: float = 10.0,
@@ -62,7 +62,7 @@ def compare(
 
 
 def _marts(
-    catalog: Catalog, warehouse: duckdb.DuckDBPyConnection
+    catalog: Catalog, warehouse: Warehouse
 ) -> Iterator[tuple[Metric, Compared | tuple[StreamPositions, Sums]]]:
     """What the marts show, and where they stand."""
     for metric in METRICS:
@@ -71,7 +71,7 @@ def _marts(
         except NotThere as problem:
             yield metric, Compared(metric.name, problem=str(problem))
             continue
-        rows = warehouse.execute(metric.marts).fetchall()
+        rows = warehouse.ask(metric.marts)
         yield metric, (position, {(day, text): int(value) for day, text, value in rows if value})
 
 

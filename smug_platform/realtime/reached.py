@@ -4,7 +4,6 @@ The warehouse records the lake snapshot that its models were built of, the lake 
 of `raw.deltas` that was merged last, and that one the positions in the stream.
 """
 
-import duckdb
 import orjson
 from pyiceberg.catalog import Catalog
 from pyiceberg.table.snapshots import Snapshot
@@ -16,19 +15,19 @@ from smug_platform.raw import deltas as raw
 from smug_platform.realtime.moment import NotThere
 from smug_platform.stream.reader import StreamPositions
 from smug_platform.warehouse.builds import built
-from smug_platform.warehouse.load import loaded
+from smug_platform.warehouse.open import Warehouse, loaded
 
 _STREAM = "smug.stream"
 
 
-def reached(catalog: Catalog, connection: duckdb.DuckDBPyConnection, table: str) -> StreamPositions:
+def reached(catalog: Catalog, warehouse: Warehouse, table: str) -> StreamPositions:
     """The position in the stream at which the marts made of a source table show it.
 
     Between two commits of raw that bring nothing of the table the marts stand at either; the later
     one is taken. Raises NotThere: nothing was built, a build is under way, or raw has forgotten.
     """
-    snapshot = built(connection).get(table)
-    if snapshot is None or snapshot != loaded(connection).get(table):
+    snapshot = built(warehouse).get(table)
+    if snapshot is None or snapshot != loaded(warehouse).get(table):
         raise NotThere(
             f"the marts of {table} are not built of what is loaded",
             remedy="run `smug sync`",

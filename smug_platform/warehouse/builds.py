@@ -10,51 +10,46 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import duckdb
-
 from smug_platform.settings import Settings
-from smug_platform.warehouse.connect import connect
 from smug_platform.warehouse.dbt import NO_JSON, DbtResult, NodeResult, build, prepare_manifest
-from smug_platform.warehouse.load import loaded
 from smug_platform.warehouse.models import Graph, Model, read_graph
+from smug_platform.warehouse.open import Statement, Warehouse, loaded, open_warehouse
 
 LEAN = ("--indirect-selection", "empty", NO_JSON)
 """Arguments of a build that runs only what is selected by name, without tests, and leaves dbt's
 artifacts as they are: it takes a third of the time."""
 
-_CREATE = """
-create schema if not exists warehouse;
-create table if not exists warehouse._builds (
-    table_name varchar primary key, snapshot_id bigint not null, built_at timestamptz not null
-);
-create table if not exists warehouse._models (
-    unique_id varchar primary key, version varchar not null, built_at timestamptz not null
-);
-"""
+_CREATE = (
+    "create schema if not exists warehouse",
+    "create table if not exists warehouse._builds (table_name varchar(256) not null,"
+    " snapshot_id bigint not null, built_at timestamptz not null)",
+    "create table if not exists warehouse._models (unique_id varchar(1024) not null,"
+    " version varchar(256) not null, built_at timestamptz not null)",
+)
 
 
-def built(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def built(warehouse: Warehouse) -> dict[str, int]:
     """The snapshot of each replica that its models were built of; empty before the first build."""
-    return dict(_rows(connection, "_builds", "table_name, snapshot_id"))
+    return dict(_rows(warehouse, "_builds", "table_name, snapshot_id"))
 
 
-def versions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+def versions(warehouse: Warehouse) -> dict[str, str]:
     """The version of each model's SQL that was built last, by unique id."""
-    return dict(_rows(connection, "_models", "unique_id, version"))
+    return dict(_rows(warehouse, "_models", "unique_id, version"))
 
 
-def built_at(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+def built_at(warehouse: Warehouse) -> datetime | None:
     """When a model was built last; None before the first build."""
-    times = _rows(connection, "_models", "'', epoch(max(built_at))")
-    return datetime.fromtimestamp(times[0][1], UTC) if times and times[0][1] else None
+    times = _rows(warehouse, "_models", "'', extract(epoch from max(built_at))")
+    return datetime.fromtimestamp(float(times[0][1]), UTC) if times and times[0][1] else None
 
 
-def unbuilt(connection: duckdb.DuckDBPyConnection) -> dict[str, int | None]:
+def unbuilt(warehouse: Warehouse) -> dict[str, int | None]:
     """The replicas whose models are behind, with the snapshot that those were built of."""
-    done = built(connection)
+    done = built(warehouse)
     return {
         table: done.get(table)
-        for table, snapshot in loaded(connection).items()
+        for table, snapshot in loaded(warehouse).items()
         if done.get(table) != snapshot
     }
 
@@ -102,21 +97,19 @@ def rebuild(
     at all.
     """
     graph = read_graph(prepare_manifest(settings))
-    if settings.warehouse != "duckdb":
-        return build(settings, select=select, arguments=arguments, on_node=on_node)
-    with connect(settings) as connection:
-        before, known = loaded(connection), versions(connection)
+    with open_warehouse(settings) as warehouse:
+        before, known = loaded(warehouse), versions(warehouse)
     if any(model.name in (select or [model.name]) for model in outdated(graph, known)):
         arguments = (*arguments, "--full-refresh")
     result = build(settings, select=select, arguments=arguments, on_node=on_node)
     succeeded = frozenset(n.unique_id for n in result.nodes if n.status == "success")
-    with connect(settings) as connection:
-        record(connection, graph, succeeded & graph.models.keys(), before)
+    with open_warehouse(settings) as warehouse:
+        record(warehouse, graph, succeeded & graph.models.keys(), before)
     return result
 
 
 def record(
-    connection: duckdb.DuckDBPyConnection,
+    warehouse: Warehouse,
     graph: Graph,
     succeeded: frozenset[str],
     snapshots: Mapping[str, int],
@@ -125,32 +118,38 @@ def record(
 
     snapshots: what the replicas held when the build began.
     """
-    connection.execute(_CREATE)
-    made = [[unique_id, graph.models[unique_id].checksum] for unique_id in sorted(succeeded)]
-    _put(connection, "_models", made)
-    known = versions(connection)
-    done = [
-        [table, snapshot]
+    if not (warehouse.has("_models") and warehouse.has("_builds")):
+        warehouse.write([(statement, ()) for statement in _CREATE])
+    known = versions(warehouse)
+    made = {one: graph.models[one].checksum for one in sorted(succeeded)}
+    known |= made
+    done = {
+        table: snapshot
         for table, snapshot in sorted(snapshots.items())
         if to_build(graph, [table], known) & graph.downstream([table]) <= succeeded
-    ]
-    _put(connection, "_builds", done)
+    }
+    now = datetime.now(UTC)
+    warehouse.write(
+        [*_put("_models", "unique_id", made, now), *_put("_builds", "table_name", done, now)]
+    )
 
 
-def _put(
-    connection: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Sequence[object]]
-) -> None:
-    if rows:
-        connection.executemany(
-            f"insert or replace into warehouse.{name} values (?, ?, current_timestamp)", rows
-        )
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, name: str, columns: str) -> list[tuple[str, Any]]:
-    known = connection.execute(
-        "select count(*) from duckdb_tables() where schema_name = 'warehouse' and table_name = ?",
-        [name],
-    ).fetchall()
-    if not known[0][0]:
+def _put(name: str, key: str, values: Mapping[str, object], now: datetime) -> list[Statement]:
+    """Statements that put a value for each key in the place of what was there."""
+    if not values:
         return []
-    return connection.execute(f"select {columns} from warehouse.{name}").fetchall()
+    keys = ", ".join("?" for _ in values)
+    rows = ", ".join("(?, ?, ?)" for _ in values)
+    return [
+        (f"delete from warehouse.{name} where {key} in ({keys})", list(values)),
+        (
+            f"insert into warehouse.{name} values {rows}",
+            [part for each in values.items() for part in (*each, now)],
+        ),
+    ]
+
+
+def _rows(warehouse: Warehouse, name: str, columns: str) -> list[tuple[Any, ...]]:
+    if not warehouse.has(name):
+        return []
+    return warehouse.ask(f"select {columns} from warehouse.{name}")

@@ -22,7 +22,8 @@ CREATE_LOADS = f"""create table if not exists {LOADS} (
   rows bigint,
   loaded_at timestamp with time zone,
   committed_at timestamp with time zone,
-  positions varchar
+  positions varchar,
+  relief varchar
 )"""
 
 _TYPES: dict[str, str] = {

@@ -10,20 +10,18 @@ rows in 1,000,000 it takes 0.4 s, a MERGE 1.7 s.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
 import duckdb
 
 from smug_platform.errors import WarehouseError
+from smug_platform.lake.feed import NO_RELIEF, Feed, Relief
 from smug_platform.warehouse import ddl
 from smug_platform.warehouse.connect import first_line
-
-if TYPE_CHECKING:
-    from smug_platform.lake.feed import Feed
 
 _FEED = "_smug_feed"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +32,8 @@ class Loaded:
     """What one load did.
 
     rows: brought by the feed; replaced: of the replica, taken out for them; total: in the replica
-    afterwards, deleted ones included; skipped: the snapshot was there already.
+    afterwards, deleted ones included; skipped: the snapshot was there already. relief: what merging
+    spared this load. rejected: rows that the warehouse can't take; cut: texts that were too long.
     """
 
     table: str
@@ -44,6 +43,21 @@ class Loaded:
     total: int
     full: bool = False
     skipped: bool = False
+    relief: Relief = NO_RELIEF
+    rejected: int = 0
+    cut: int = 0
+
+    def after(self, first: "Loaded") -> "Loaded":
+        """This load and one before it, as one."""
+        return replace(
+            self,
+            rows=first.rows + self.rows,
+            replaced=first.replaced + self.replaced,
+            full=first.full or self.full,
+            relief=first.relief + self.relief,
+            rejected=first.rejected + self.rejected,
+            cut=first.cut + self.cut,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,8 @@ class Load:
     """Where a replica stands.
 
     rows: of the last load; committed_at: when the newest change that it holds was committed in
-    the source; positions: the last position (as ordinal) of each source shard.
+    the source; positions: the last position (as ordinal) of each source shard; relief: of all loads
+    since the replica was loaded whole.
     """
 
     table: str
@@ -60,9 +75,10 @@ class Load:
     loaded_at: datetime
     committed_at: datetime | None
     positions: dict[str, int]
+    relief: Relief = NO_RELIEF
 
 
-def load(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> Loaded:
+def load(connection: duckdb.DuckDBPyConnection, feed: Feed) -> Loaded:
     """Brings the replica of `feed.table` to `feed.snapshot_id`, in one transaction.
 
     A feed whose snapshot is recorded already changes nothing, unless it is full: a full one
@@ -72,7 +88,7 @@ def load(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> Loaded:
     """
     connection.register(_FEED, feed.rows)
     try:
-        with _transaction(connection, feed.table):
+        with transaction(connection, feed.table):
             return _load(connection, feed)
     finally:
         connection.unregister(_FEED)
@@ -93,29 +109,52 @@ def loads(connection: duckdb.DuckDBPyConnection) -> tuple[Load, ...]:
         return ()
     rows = connection.execute(
         "select table_name, snapshot_id, rows, epoch_us(loaded_at), epoch_us(committed_at), "
-        f"positions from {ddl.LOADS} order by table_name"
+        f"positions, relief from {ddl.LOADS} order by table_name"
     ).fetchall()
     return tuple(
-        Load(
-            table=table,
-            snapshot_id=snapshot_id,
-            rows=count,
-            loaded_at=_EPOCH + timedelta(microseconds=loaded_at),
-            committed_at=None if committed is None else _EPOCH + timedelta(microseconds=committed),
-            positions=json.loads(positions),
-        )
-        for table, snapshot_id, count, loaded_at, committed, positions in rows
+        load_of([*row[:3], _at(row[3]), None if row[4] is None else _at(row[4]), *row[5:]])
+        for row in rows
     )
 
 
-def _load(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> Loaded:
+def load_of(row: Sequence[Any]) -> Load:
+    """The record of a load, from its row: its fields in their order, the last two as JSON."""
+    table, snapshot_id, rows, loaded_at, committed_at, positions, relief = row
+    return Load(
+        table,
+        snapshot_id,
+        rows,
+        loaded_at,
+        committed_at,
+        json.loads(positions),
+        Relief(**json.loads(relief)),
+    )
+
+
+def reached(
+    high_water: Iterable[Sequence[Any]], before: Load | None
+) -> tuple[dict[str, int], datetime | None]:
+    """The last position of each shard and the newest commit, after a load.
+
+    high_water: shard, position and commit of what it brought; before: the record that it follows.
+    """
+    positions = dict(before.positions) if before else {}
+    times = [before.committed_at] if before and before.committed_at else []
+    for shard, position, committed in high_water:
+        positions[shard] = max(int(position), positions.get(shard, 0))
+        times += [committed] if committed else []
+    return positions, max(times, default=None)
+
+
+def _load(connection: duckdb.DuckDBPyConnection, feed: Feed) -> Loaded:
     connection.execute(f"create schema if not exists {ddl.SCHEMA}")
     connection.execute(ddl.CREATE_LOADS)
     before = next((entry for entry in loads(connection) if entry.table == feed.table), None)
     skipped = before is not None and before.snapshot_id == feed.snapshot_id and not feed.full
     replaced = 0
     if not skipped:
-        _check_continuity(feed, before)
+        if not feed.full:
+            check_continuity(feed.table, feed.since, before)
         at = _later_than(before)
         replaced = _replace(connection, feed, at)
         _record(connection, feed, None if feed.full else before, at)
@@ -127,6 +166,7 @@ def _load(connection: duckdb.DuckDBPyConnection, feed: "Feed") -> Loaded:
         total=row_count(connection, feed.table),
         full=feed.full,
         skipped=skipped,
+        relief=NO_RELIEF if skipped else feed.relief,
     )
 
 
@@ -136,7 +176,7 @@ def _later_than(before: Load | None) -> datetime:
     return max(now, before.loaded_at + timedelta(microseconds=1)) if before else now
 
 
-def _replace(connection: duckdb.DuckDBPyConnection, feed: "Feed", at: datetime) -> int:
+def _replace(connection: duckdb.DuckDBPyConnection, feed: Feed, at: datetime) -> int:
     """Brings the feed's rows in; returns how many they took the place of."""
     brought = ddl.columns(feed.rows.schema)
     wanted = (*brought, ddl.LOADED_AT)
@@ -155,41 +195,43 @@ def _replace(connection: duckdb.DuckDBPyConnection, feed: "Feed", at: datetime) 
 
 
 def _record(
-    connection: duckdb.DuckDBPyConnection, feed: "Feed", before: Load | None, at: datetime
+    connection: duckdb.DuckDBPyConnection, feed: Feed, before: Load | None, at: datetime
 ) -> None:
-    reached = connection.execute(ddl.high_water(_FEED)).fetchall()
-    positions = dict(before.positions) if before else {}
-    for shard, position, _ in reached:
-        positions[shard] = max(int(position), positions.get(shard, 0))
-    times = [
-        _EPOCH + timedelta(microseconds=micros) for _, _, micros in reached if micros is not None
+    found = connection.execute(ddl.high_water(_FEED)).fetchall()
+    rows = [
+        (shard, place, micros if micros is None else _at(micros)) for shard, place, micros in found
     ]
-    if before and before.committed_at:
-        times.append(before.committed_at)
+    positions, newest = reached(rows, before)
+    relief = feed.relief + before.relief if before else feed.relief
     connection.execute(f"delete from {ddl.LOADS} where table_name = ?", [feed.table])
     connection.execute(
-        f"insert into {ddl.LOADS} values (?, ?, ?, ?, ?, ?)",
+        f"insert into {ddl.LOADS} values (?, ?, ?, ?, ?, ?, ?)",
         [
             feed.table,
             feed.snapshot_id,
             feed.rows.num_rows,
             at,
-            max(times, default=None),
+            newest,
             json.dumps(positions, sort_keys=True),
+            relief.to_json(),
         ],
     )
 
 
-def _check_continuity(feed: "Feed", before: Load | None) -> None:
-    if feed.full:
-        return
+def check_continuity(table: str, since: int | None, before: Load | None) -> None:
+    """Raises WarehouseError where the changes after snapshot `since` would leave a gap."""
     held = before.snapshot_id if before else None
-    if feed.since != held:
+    if since != held:
         raise WarehouseError(
-            f"the changes of {feed.table} start at lake snapshot {feed.since}, "
-            f"the warehouse holds {held}",
+            f"the changes of {table} start at lake snapshot {since}, the warehouse holds {held}",
             remedy="read the changes since the snapshot that `loaded` gives",
+            passes=True,
         )
+
+
+def _at(micros: int) -> datetime:
+    """The time that is so many microseconds after 1970."""
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 @contextmanager
@@ -205,7 +247,8 @@ def readable(table: str) -> Iterator[None]:
 
 
 @contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection, table: str) -> Iterator[None]:
+def transaction(connection: duckdb.DuckDBPyConnection, table: str) -> Iterator[None]:
+    """What is done inside, of that replica, is there as a whole or not at all."""
     connection.execute("begin transaction")
     try:
         yield

@@ -4,27 +4,16 @@ What the feed brings is not loaded when it would leave a key live twice: everyth
 would count double. The gate looks only at the keys that changed, so it costs what changed.
 """
 
-from collections.abc import Sequence
-
 import duckdb
 from pyiceberg.catalog import Catalog
 
 from smug_platform.errors import LakeError
-from smug_platform.lake.feed import Feed, current_snapshots, feed
+from smug_platform.lake.feed import Feed, feed
 from smug_platform.lake.target import Target
 from smug_platform.warehouse.ddl import quoted, replica
 from smug_platform.warehouse.load import Loaded, load, loaded, readable
 
 _FEED = "_smug_gate"
-
-
-def unloaded(
-    catalog: Catalog, connection: duckdb.DuckDBPyConnection, targets: Sequence[Target]
-) -> dict[str, int | None]:
-    """The tables whose lake snapshot is not the loaded one, with the loaded one."""
-    held = loaded(connection)
-    current = current_snapshots(catalog, tuple(targets))
-    return {name: held.get(name) for name, now in current.items() if held.get(name) != now}
 
 
 def refresh(

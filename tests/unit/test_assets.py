@@ -79,7 +79,7 @@ def run(
     settings = given["settings"]
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
-            [deltas, lake_assets(TARGETS), *warehouse_assets(settings, TARGETS)],
+            [deltas, lake_assets(TARGETS), warehouse_assets(settings, TARGETS)],
             selection=selection,
             resources=dict(given),
             instance=instance,

@@ -80,9 +80,8 @@ def test_definitions_load_in_every_environment(env: str, home: Path) -> None:
     assert layer(found, "lake") == layer(found, "warehouse") == LAKE
     assert layer(found, "marts") == MARTS
     graph = found.resolve_asset_graph()
-    here = dg.AssetKey(["warehouse", "photos"])
-    assert graph.get(here).is_materializable == (env in {"local", "test"})
-    assert graph.get(dg.AssetKey(["marts", "dim_photos"])).is_materializable
+    for key in (["warehouse", "photos"], ["marts", "dim_photos"]):
+        assert graph.get(dg.AssetKey(key)).is_materializable
 
 
 def test_an_unknown_environment_is_one_line() -> None:

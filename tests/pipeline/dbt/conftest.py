@@ -2,6 +2,7 @@
 changed, and of that whole; on DuckDB, and on the Redshift stand-in through its adapter.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -20,6 +21,7 @@ from botocore.loaders import create_loader
 
 from smug_platform.settings import Settings, load_settings
 from smug_platform.warehouse import dbt
+from smug_platform.warehouse.builds import rebuild
 from smug_platform.warehouse.connect import connect
 from tests.pipeline.flickr_rows import Lake, first_lake, later_changes
 from tests.redshift.connection import Redshift
@@ -195,7 +197,8 @@ def on_redshift(
             copy_in(redshift, bucket_of_session, lake, LATER)
             chosen = [f"source:warehouse.{table}+" for table in LATER]
             tests = ["--exclude-resource-type", "test"]
-            part = dbt.build(settings, select=chosen, arguments=tests)
+            named = load_settings({**os.environ, "SMUG_ENV": "prod", "SMUG_HOME": str(home)})
+            part = rebuild(named, select=chosen, arguments=tests)
             contents.append(redshift_content(redshift, built.columns))
             anew(settings)
             contents.append(redshift_content(redshift, built.columns))

@@ -1,12 +1,17 @@
 """The dbt project on Redshift: built by the adapter, and equal to what DuckDB makes of the rows."""
 
 import json
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dbt.cli.main import dbtRunner
 
+from smug_platform.settings import load_settings
 from smug_platform.warehouse import dbt
+from smug_platform.warehouse.builds import built_at, versions
 from smug_platform.warehouse.dbt import PROJECT_DIR
+from smug_platform.warehouse.open import open_warehouse
 from tests.pipeline.dbt.conftest import Built, Content, Later, OnRedshift
 from tests.redshift.fixtures import Bucket
 
@@ -38,6 +43,33 @@ def test_late_changes_and_deletes_are_merged_as_on_duckdb(
     first, merged, fresh = on_redshift.content
     assert {"marts.fct_engagement", "marts.fct_uploads"} <= differ(first, merged).keys()
     assert (differ(merged, fresh), differ(merged, later.merged)) == ({}, {})
+
+
+def test_P09_intervals_of_a_history_are_contiguous(on_redshift: OnRedshift) -> None:
+    broken = on_redshift.redshift.ask("""
+        select account_id from (
+            select account_id, valid_to,
+                lead(valid_from) over (partition by account_id order by valid_from) as following,
+                valid_from
+            from marts.dim_accounts_history
+        ) as versions
+        where following is not null and (valid_to is null or valid_to <> following)
+            or following is null and valid_to is not null and valid_to < valid_from
+    """)
+    assert broken == []
+    (count,) = on_redshift.redshift.ask("select count(*) from marts.dim_accounts_history")
+    assert count[0] > len(on_redshift.redshift.ask("select account_id from marts.dim_accounts"))
+
+
+def test_what_was_built_is_recorded_in_redshift(on_redshift: OnRedshift) -> None:
+    with on_redshift.production():
+        settings = load_settings({**os.environ, "SMUG_ENV": "prod"})
+        with open_warehouse(settings) as warehouse:
+            known, at = versions(warehouse), built_at(warehouse)
+    models = {n.unique_id for n in on_redshift.results[1].nodes if n.unique_id.startswith("model.")}
+    assert known.keys() == models
+    assert at is not None
+    assert at <= datetime.now(UTC)
 
 
 def test_marts_lie_on_redshift_as_their_models_say(on_redshift: OnRedshift) -> None:

@@ -1,6 +1,6 @@
 """A small lake in which everything is that a reader may get wrong, for the tests of readers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -67,6 +67,7 @@ class Lake:
     )
     snapshots: dict[str, dict[str, int]] = field(default_factory=dict)
     stream: Recorded = field(default_factory=Recorded)
+    on_step: Callable[[], None] = lambda: None
     _landed: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -95,11 +96,16 @@ class Lake:
             snapshot = table.current_snapshot()
             assert snapshot is not None
             self.snapshots.setdefault(target.name, {})[step] = snapshot.snapshot_id
+        self.on_step()
 
 
 def make_lake(settings: Settings) -> Lake:
     """Merges with deletes, a schema that changes on the way, compaction, and merges after it."""
-    lake = Lake(settings)
+    return fill(Lake(settings))
+
+
+def fill(lake: Lake) -> Lake:
+    """The same in a lake that is empty."""
     photos, tags = lake.photos, lake.tags
     photos.insert(*[photo(number) for number in range(100)])
     tags.insert(*[{"name": f"tag {number % 3}", "n": number % 4} for number in range(30)])

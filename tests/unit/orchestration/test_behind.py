@@ -19,9 +19,8 @@ from smug_platform.settings import load_settings
 from smug_platform.sync import Platform, ingest
 from smug_platform.tables.table import Source, Table
 from smug_platform.warehouse.builds import record
-from smug_platform.warehouse.connect import connect
-from smug_platform.warehouse.load import loaded
 from smug_platform.warehouse.models import Graph
+from smug_platform.warehouse.open import loaded, open_warehouse
 from tests.history import Shard
 from tests.recorded import Recorded, RecordedStream
 from tests.unit.orchestration.conftest import COLUMNS
@@ -53,8 +52,8 @@ def test_each_stage_is_behind_until_it_has_committed(platform: Platform) -> None
     assert behind(platform) == Behind(load={"photos": "None"})
     list(platform.load())
     assert behind(platform) == Behind(build={"photos": "None"})
-    with connect(platform.settings) as connection:
-        record(connection, NO_MODELS, frozenset(), loaded(connection))
+    with open_warehouse(platform.settings) as warehouse:
+        record(warehouse, NO_MODELS, frozenset(), loaded(warehouse))
     assert behind(platform) == Behind()
     assert merged.snapshot_id is not None
 
@@ -83,17 +82,20 @@ def test_a_held_warehouse_leaves_its_stages_out(platform: Platform) -> None:
     assert "can't open" in found.note
 
 
-def test_redshift_is_not_loaded_from_here(platform: Platform) -> None:
+def test_a_redshift_that_is_not_named_is_told_of(platform: Platform) -> None:
     ingest(platform)
-    platform.settings = replace(platform.settings, warehouse="redshift")
-    assert behind(platform) == Behind()
+    named = load_settings({"SMUG_ENV": "prod", "SMUG_HOME": str(platform.settings.home)})
+    platform.settings = replace(platform.settings, redshift=named.redshift)
+    found = behind(platform)
+    assert (found.load, found.build) == ({}, {})
+    assert "set SMUG_REDSHIFT_HOST" in found.note
 
 
 def test_the_page_is_behind_after_a_build(platform: Platform) -> None:
     page = platform.settings.home / "dashboard" / "index.html"
     graph = replace(NO_MODELS, models={"model.smug.m": _model()})
-    with connect(platform.settings) as connection:
-        record(connection, graph, frozenset({"model.smug.m"}), {})
+    with open_warehouse(platform.settings) as warehouse:
+        record(warehouse, graph, frozenset({"model.smug.m"}), {})
     assert behind(platform).page == {"dashboard": "0.0"}
     page.parent.mkdir()
     page.write_text("just now")

@@ -17,6 +17,7 @@ from smug_platform.warehouse.builds import (
 )
 from smug_platform.warehouse.ddl import CREATE_LOADS
 from smug_platform.warehouse.models import Graph, Model
+from smug_platform.warehouse.open import DuckDB, open_warehouse
 
 
 def model(name: str, *parents: str, kind: str = "table", version: str = "v1") -> Model:
@@ -38,48 +39,46 @@ EVERYTHING = frozenset(ALL.models)
 
 
 @pytest.fixture
-def connection() -> duckdb.DuckDBPyConnection:
+def warehouse() -> DuckDB:
     made = duckdb.connect()
     made.execute("create schema warehouse")
     made.execute(CREATE_LOADS)
-    return made
+    return DuckDB(made)
 
 
-def load(connection: duckdb.DuckDBPyConnection, table: str, snapshot: int) -> None:
-    connection.execute("delete from warehouse._loads where table_name = ?", [table])
-    connection.execute(
-        "insert into warehouse._loads values (?, ?, 1, current_timestamp, null, '{}')",
-        [table, snapshot],
-    )
+def load(warehouse: DuckDB, table: str, snapshot: int) -> None:
+    insert = "insert into warehouse._loads values (?, ?, 1, current_timestamp, null, '{}', '{}')"
+    delete = "delete from warehouse._loads where table_name = ?"
+    warehouse.write([(delete, [table]), (insert, [table, snapshot])])
 
 
 def names(found: frozenset[str]) -> set[str]:
     return {unique_id.rpartition(".")[2] for unique_id in found}
 
 
-def test_at_first_everything_is_to_build(connection: duckdb.DuckDBPyConnection) -> None:
-    assert (built(connection), versions(connection), built_at(connection)) == ({}, {}, None)
-    load(connection, "photos", 1)
-    assert unbuilt(connection) == {"photos": None}
-    assert to_build(ALL, ["photos"], versions(connection)) == EVERYTHING
+def test_at_first_everything_is_to_build(warehouse: DuckDB) -> None:
+    assert (built(warehouse), versions(warehouse), built_at(warehouse)) == ({}, {}, None)
+    load(warehouse, "photos", 1)
+    assert unbuilt(warehouse) == {"photos": None}
+    assert to_build(ALL, ["photos"], versions(warehouse)) == EVERYTHING
 
 
-def test_then_only_the_tables_downstream(connection: duckdb.DuckDBPyConnection) -> None:
-    load(connection, "photos", 1)
-    load(connection, "orders", 1)
-    record(connection, ALL, EVERYTHING, {"photos": 1, "orders": 1})
-    assert unbuilt(connection) == {}
-    assert built_at(connection) is not None
-    load(connection, "orders", 2)
-    assert unbuilt(connection) == {"orders": 1}
-    assert names(to_build(ALL, ["orders"], versions(connection))) == {"fct"}
-    assert names(to_build(ALL, ["photos"], versions(connection))) == {"dim_photos", "fct"}
+def test_then_only_the_tables_downstream(warehouse: DuckDB) -> None:
+    load(warehouse, "photos", 1)
+    load(warehouse, "orders", 1)
+    record(warehouse, ALL, EVERYTHING, {"photos": 1, "orders": 1})
+    assert unbuilt(warehouse) == {}
+    assert built_at(warehouse) is not None
+    load(warehouse, "orders", 2)
+    assert unbuilt(warehouse) == {"orders": 1}
+    assert names(to_build(ALL, ["orders"], versions(warehouse))) == {"fct"}
+    assert names(to_build(ALL, ["photos"], versions(warehouse))) == {"dim_photos", "fct"}
 
 
-def test_a_model_whose_sql_changed_is_built_anew(connection: duckdb.DuckDBPyConnection) -> None:
-    record(connection, ALL, EVERYTHING, {})
+def test_a_model_whose_sql_changed_is_built_anew(warehouse: DuckDB) -> None:
+    record(warehouse, ALL, EVERYTHING, {})
     edited = graph(STG_PHOTOS, STG_ORDERS, DIM_PHOTOS, FCT, model("bi", kind="view", version="v2"))
-    assert names(to_build(edited, [], versions(connection))) == {"bi"}
+    assert names(to_build(edited, [], versions(warehouse))) == {"bi"}
 
 
 def test_what_an_incremental_model_holds_is_outdated_by_other_sql() -> None:
@@ -91,24 +90,24 @@ def test_what_an_incremental_model_holds_is_outdated_by_other_sql() -> None:
 
 
 def test_a_table_counts_as_built_when_all_of_its_models_are(
-    connection: duckdb.DuckDBPyConnection,
+    warehouse: DuckDB,
 ) -> None:
-    load(connection, "photos", 1)
-    load(connection, "orders", 1)
+    load(warehouse, "photos", 1)
+    load(warehouse, "orders", 1)
     half = EVERYTHING - {"model.smug.dim_photos", "model.smug.fct", "model.smug.bi"}
-    record(connection, ALL, half, {"photos": 1, "orders": 1})
-    assert unbuilt(connection) == {"photos": None, "orders": None}
+    record(warehouse, ALL, half, {"photos": 1, "orders": 1})
+    assert unbuilt(warehouse) == {"photos": None, "orders": None}
     rest = frozenset({"model.smug.dim_photos", "model.smug.fct"})
-    record(connection, ALL, rest, {"photos": 1, "orders": 1})
-    assert unbuilt(connection) == {"photos": None, "orders": None}, "the view is missing"
-    record(connection, ALL, rest | {"model.smug.bi"}, {"photos": 1, "orders": 1})
-    assert unbuilt(connection) == {}
+    record(warehouse, ALL, rest, {"photos": 1, "orders": 1})
+    assert unbuilt(warehouse) == {"photos": None, "orders": None}, "the view is missing"
+    record(warehouse, ALL, rest | {"model.smug.bi"}, {"photos": 1, "orders": 1})
+    assert unbuilt(warehouse) == {}
 
 
-def test_a_load_during_the_build_stays_behind(connection: duckdb.DuckDBPyConnection) -> None:
-    load(connection, "photos", 2)
-    record(connection, ALL, EVERYTHING, {"photos": 1})
-    assert unbuilt(connection) == {"photos": 1}
+def test_a_load_during_the_build_stays_behind(warehouse: DuckDB) -> None:
+    load(warehouse, "photos", 2)
+    record(warehouse, ALL, EVERYTHING, {"photos": 1})
+    assert unbuilt(warehouse) == {"photos": 1}
 
 
 def test_downstream_is_found_through_any_number_of_models() -> None:
@@ -118,5 +117,5 @@ def test_downstream_is_found_through_any_number_of_models() -> None:
 
 def test_settings_are_not_needed_to_know_what_is_behind(tmp_path: Path) -> None:
     settings = load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path)})
-    with duckdb.connect(str(settings.warehouse_path)) as empty:
+    with open_warehouse(settings) as empty:
         assert (unbuilt(empty), versions(empty)) == ({}, {})

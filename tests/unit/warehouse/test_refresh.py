@@ -10,7 +10,8 @@ from pyiceberg.catalog import Catalog
 from smug_platform.errors import LakeError
 from smug_platform.lake.merge import merge
 from smug_platform.warehouse.load import loaded
-from smug_platform.warehouse.refresh import refresh, unloaded
+from smug_platform.warehouse.open import DuckDB, unloaded
+from smug_platform.warehouse.refresh import refresh
 from tests.unit.lake.test_merge import new_catalog
 from tests.unit.lake.test_verify import PHOTOS, append, land, shard
 
@@ -38,16 +39,16 @@ def test_a_replica_follows_and_then_has_nothing_to_do(
     one.insert({"id": 1, "title": "a"}, {"id": 2, "title": "b"})
     land(catalog, one)
     merged = merge(catalog, PHOTOS)
-    assert unloaded(catalog, connection, [PHOTOS]) == {"photos": None}
+    assert unloaded(catalog, DuckDB(connection), [PHOTOS]) == {"photos": None}
     first = refresh(catalog, connection, PHOTOS)
     assert first is not None
     assert (first.full, first.rows) == (True, 2)
-    assert unloaded(catalog, connection, [PHOTOS]) == {}
+    assert unloaded(catalog, DuckDB(connection), [PHOTOS]) == {}
     assert refresh(catalog, connection, PHOTOS) is None
     one.update({"id": 1}, title="c")
     land(catalog, one)
     merge(catalog, PHOTOS)
-    assert unloaded(catalog, connection, [PHOTOS]) == {"photos": merged.snapshot_id}
+    assert unloaded(catalog, DuckDB(connection), [PHOTOS]) == {"photos": merged.snapshot_id}
     second = refresh(catalog, connection, PHOTOS)
     assert second is not None
     assert (second.full, second.rows) == (False, 1)

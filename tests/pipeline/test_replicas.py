@@ -1,0 +1,463 @@
+"""Replicas follow the lake, on DuckDB and on the Redshift stand-in alike: cases P of conformance.
+
+The lake stands on S3 for Redshift, which reads its files by COPY, through the real driver, signed
+in by IAM; on the machine's disk for DuckDB.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyiceberg.catalog import Catalog
+
+from smug_platform.errors import LakeError, WarehouseError
+from smug_platform.lake.compact import compact
+from smug_platform.lake.feed import Relief
+from smug_platform.lake.merge import merge, name_of
+from smug_platform.lake.target import Target
+from smug_platform.raw.catalog import open_catalog
+from smug_platform.settings import load_settings
+from smug_platform.settings_warehouse import RedshiftSettings
+from smug_platform.warehouse import redshift as loader
+from smug_platform.warehouse.connect import connect
+from smug_platform.warehouse.open import DuckDB, refresh_all, unloaded
+from smug_platform.warehouse.redshift import Redshift
+from tests.history import column
+from tests.pipeline.replicas import COLUMNS, PHOTOS, World, bag, photo
+from tests.redshift.connection import Redshift as Database
+from tests.redshift.faults import Faults
+from tests.redshift.fixtures import Bucket
+from tests.unit.lake import lakes
+from tests.unit.lake.test_verify import append
+
+
+@pytest.fixture
+def on_s3(bucket: Bucket, tmp_path: Path) -> Catalog:
+    """A lake in the bucket; its catalog is SQLite's here, Glue's on AWS."""
+    return open_catalog(at(bucket, tmp_path))
+
+
+def at(bucket: Bucket, home: Path) -> Any:
+    settings = load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(home)})
+    (settings.home / "lake").mkdir(parents=True)
+    place = {"s3.endpoint": bucket.endpoint or "", "s3.region": "us-east-1"}
+    keys = {"s3.access-key-id": "test", "s3.secret-access-key": "test"}
+    catalog = {**settings.catalog, "warehouse": f"{bucket.url}lake", **place, **keys}
+    return replace(settings, catalog=catalog)
+
+
+@pytest.fixture
+def redshift_settings(redshift: Database, bucket: Bucket, aws: dict[str, str]) -> RedshiftSettings:
+    assert aws["AWS_ACCESS_KEY_ID"]  # IAM is asked for the password
+    return RedshiftSettings(
+        host=redshift.host,
+        port=redshift.port,
+        database=redshift.database,
+        user=redshift.user,
+        cluster=redshift.cluster or "",
+        workgroup="",
+        region="us-east-1",
+        role=redshift.role,
+        scratch=f"{bucket.url}load",
+    )
+
+
+@pytest.fixture
+def on_redshift(redshift_settings: RedshiftSettings, on_s3: Catalog) -> Iterator[World]:
+    with closing(Redshift(redshift_settings)) as warehouse:
+        yield World(on_s3, warehouse, "redshift")
+
+
+@pytest.fixture
+def on_duckdb(tmp_path: Path) -> Iterator[World]:
+    settings = load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path)})
+    with connect(settings) as connection:
+        yield World(open_catalog(settings), DuckDB(connection), "duckdb")
+
+
+@pytest.fixture(params=["duckdb", "redshift"])
+def world(request: pytest.FixtureRequest) -> World:
+    found: World = request.getfixturevalue(f"on_{request.param}")
+    return found
+
+
+def test_each_step_of_a_lake_arrives(
+    redshift_settings: RedshiftSettings, bucket: Bucket, tmp_path: Path
+) -> None:
+    """Inserted, changed, deleted, altered, compacted: by every type, with a key and without."""
+    lake = lakes.Lake(at(bucket, tmp_path))
+    with closing(Redshift(redshift_settings)) as warehouse:
+
+        def look() -> None:
+            for target in (lakes.PHOTOS, lakes.TAGS):
+                warehouse.refresh(lake.catalog, target)
+                rows = lake.catalog.load_table(name_of(target)).scan().to_arrow().to_pylist()
+                assert bag(replica(warehouse, target)) == bag(rows)
+
+        lake.on_step = look
+        lakes.fill(lake)
+
+
+def replica(warehouse: Redshift, target: Target) -> list[dict[str, Any]]:
+    """Its rows; the driver reads no VARBYTE that is not UTF-8."""
+    found = warehouse.ask(
+        f"select columns from warehouse._loads where table_name = '{target.name}'"
+    )
+    types = json.loads(found[0][0])
+    chosen = [f'to_hex("{c}")' if t.startswith("VARBYTE") else f'"{c}"' for c, t in types.items()]
+    rows = warehouse.ask(f'select {", ".join(chosen)} from warehouse."{target.name}"')
+    return [dict(zip(types, row, strict=True)) for row in rows]
+
+
+def test_P01_a_model_that_is_built_meanwhile_holds_up_no_load(
+    on_redshift: World, redshift: Database
+) -> None:
+    """A dbt run has read the replica in an open transaction, and goes on after the load."""
+    one = on_redshift.shards[0]
+    one.insert(photo(1), photo(2))
+    on_redshift.merge()
+    on_redshift.load()
+    with closing(redshift.connect(autocommit=False)) as build, closing(build.cursor()) as cursor:
+        cursor.execute("create table model as select count(*) as n from warehouse.photos")
+        one.update({"id": 1}, title="new")
+        on_redshift.merge()
+        on_redshift.load()
+        cursor.execute("insert into model select count(*) from warehouse.photos")
+        build.commit()
+    on_redshift.assert_equal()
+    assert on_redshift.warehouse.ask("select n from model") == [(2,), (2,)]
+
+
+def test_P02_a_row_that_came_and_went_within_one_load_is_not_live(world: World) -> None:
+    world.shards[0].insert(photo(1), photo(2))
+    world.merge()
+    world.load()
+    world.shards[0].insert(photo(3))
+    world.merge()
+    world.shards[0].delete({"id": 3})
+    world.shards[0].delete({"id": 1})
+    world.merge()
+    world.load()
+    world.assert_equal()
+    assert world.live() == {2: "t2"}
+    assert len(world.replica()) == 3, "deleted rows are there, and say so"
+
+
+def test_P03_json_is_merged(world: World) -> None:
+    world.shards[0].insert(photo(1), photo(2, exif=None), photo(3, exif='"text"'))
+    world.merge()
+    world.load()
+    world.shards[0].update({"id": 1}, exif='{"iso": 100}')
+    world.shards[0].update({"id": 2}, exif="[]")
+    world.merge()
+    world.load()
+    world.assert_equal()
+    if world.engine == "redshift":
+        kinds = "select json_typeof(exif) from warehouse.photos order by id"
+        assert world.warehouse.ask(kinds) == [("object",), ("array",), ("string",)]
+
+
+@pytest.mark.parametrize(
+    ("moment", "statement"),
+    [("before", "merge"), ("after", "copy"), ("after", "merge"), ("before", "commit"),
+     ("after", "commit")],
+)  # fmt: skip
+def test_P04_a_load_that_ends_anywhere_is_loaded_once(
+    on_redshift: World,
+    faults: Faults,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+    statement: str,
+) -> None:
+    """The connection is cut there; the next run finds the old state, or the new one."""
+    one = on_redshift.shards[0]
+    one.insert(photo(1), photo(2))
+    on_redshift.merge()
+    on_redshift.load()
+    one.update({"id": 1}, title="new")
+    one.insert(photo(3))
+    on_redshift.merge()
+    monkeypatch.setattr(loader, "ATTEMPTS", 1)
+    cut = faults.cut_before if moment == "before" else faults.cut_after
+    cut(statement)
+    with pytest.raises(WarehouseError, match="the connection to Redshift keeps ending") as told:
+        on_redshift.load()
+    assert told.value.passes
+    found = on_redshift.live()
+    is_done = (moment, statement) == ("after", "commit")
+    assert found == (on_redshift.titles() if is_done else {1: "t1", 2: "t2"})
+    assert (on_redshift.load() is None) == is_done
+    on_redshift.assert_equal()
+    assert on_redshift.load() is None
+
+
+def test_P04_a_commit_whose_answer_is_lost_is_found_by_looking(
+    on_redshift: World, faults: Faults
+) -> None:
+    on_redshift.shards[0].insert(photo(1))
+    on_redshift.merge()
+    faults.cut_after("commit")
+    assert on_redshift.load() is not None
+    on_redshift.assert_equal()
+
+
+def test_P04_a_conflict_is_tried_again_within_bounds(
+    on_redshift: World, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_redshift.shards[0].insert(photo(1))
+    on_redshift.merge()
+    on_redshift.load()
+    on_redshift.shards[0].insert(photo(2))
+    on_redshift.merge()
+    monkeypatch.setattr(loader, "FIRST_PAUSE", 0.001)
+    faults.conflict("merge", times=loader.ATTEMPTS)
+    with pytest.raises(WarehouseError, match="other transactions keep coming first") as told:
+        on_redshift.load()
+    assert told.value.passes
+    assert on_redshift.live() == {1: "t1"}
+    faults.conflict("merge", times=2)
+    on_redshift.load()
+    on_redshift.assert_equal()
+
+
+def test_P05_what_waits_for_a_paused_warehouse_is_loaded_afterwards(
+    on_redshift: World, redshift_settings: RedshiftSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_redshift.shards[0].insert(photo(0))
+    on_redshift.merge()
+    on_redshift.load()
+    monkeypatch.setattr(loader, "MOST_MERGES", 3)
+    monkeypatch.setattr(loader, "FIRST_PAUSE", 0.001)
+    paused = Redshift(replace(redshift_settings, port=1))
+    for number in range(1, 9):
+        on_redshift.shards[0].insert(photo(number))
+        on_redshift.shards[0].update({"id": 0}, title=f"x{number}")
+        assert on_redshift.merge().written == 2, "the lake goes on"
+        with pytest.raises(WarehouseError, match="does not answer") as told:
+            paused.refresh(on_redshift.catalog, PHOTOS)
+        assert told.value.passes
+    found = on_redshift.load()
+    assert found is not None
+    assert (found.rows, found.relief.written) == (16 - 8 + 3, 16 - 8 + 3), "in three steps"
+    on_redshift.assert_equal()
+
+
+def test_P06_changes_and_schema_changes_of_one_load_come_in_their_order(world: World) -> None:
+    one, other = world.shards
+    one.insert(photo(1), photo(2))
+    other.insert(photo(7))
+    world.merge()
+    world.load()
+    one.update({"id": 1}, title="a")
+    world.merge()
+    wider = [c | {"typeName": "BIGINT"} if c["name"] == "n" else c for c in COLUMNS]
+    longer = [c | {"length": 40} if c["name"] == "title" else c for c in wider]
+    added = column("added", "INT", defaultValueExpression="7")
+    rows = [row | {"added": 7} for row in one.rows]
+    one.alter([*longer, added], "ALTER TABLE photos ADD COLUMN added INT DEFAULT 7", rows)
+    world.merge()
+    one.update({"id": 2}, title="longer than it was", n=2**40, added=8)
+    world.merge()
+    one.update({"id": 2}, n=2**41)
+    world.merge()
+    world.load()
+    world.assert_equal()
+    found = {int(r["id"]): (int(r["n"]), r["added"]) for r in world.replica()}
+    assert found == {1: (1, 7), 2: (2**41, 8), 7: (1, None)}
+
+
+def test_P07_a_row_that_copy_refuses_is_told_of_and_the_rest_is_loaded(on_redshift: World) -> None:
+    one, warehouse = on_redshift.shards[0], on_redshift.warehouse
+    one.insert(photo(1), photo(2), photo(3))
+    on_redshift.merge()
+    on_redshift.load()
+    one.update({"id": 1}, title="ééééé" * 9)  # of a column of 5 characters, by what is declared
+    one.update({"id": 2}, title="a\0b")
+    one.update({"id": 3}, exif="no JSON")
+    one.insert(photo(4))
+    on_redshift.merge()
+    found = on_redshift.load()
+    assert found is not None
+    assert (found.rows, found.rejected, found.cut) == (2, 2, 1)
+    assert on_redshift.live() == {1: "é" * 10, 2: "t2", 3: "t3", 4: "t4"}
+    assert warehouse.rejected() == {"photos": 2}
+    told = warehouse.ask(
+        "select column_name, reason, row_key from warehouse._rejects order by column_name"
+    )
+    assert [(column, reason.partition(" (")[0]) for column, reason, _ in told] == [
+        ("exif", "it is not JSON"),
+        ("title", "it holds the character NUL"),
+    ]
+    assert all('"id": ' in key for *_, key in told)
+    assert "title" in told[0][1], "the reason of COPY's own error"
+    one.update({"id": 2}, title="well")
+    one.update({"id": 3}, exif="{}")
+    on_redshift.merge()
+    on_redshift.load()
+    assert on_redshift.live() == {1: "é" * 10, 2: "well", 3: "t3", 4: "t4"}
+
+
+def test_P08_readers_see_the_old_or_the_new_rows_while_all_is_loaded_anew(
+    on_redshift: World, redshift: Database
+) -> None:
+    one = on_redshift.shards[0]
+    one.insert(*[photo(number) for number in range(100)])
+    on_redshift.merge()
+    on_redshift.load()
+    renamed = [c | {"name": "m"} if c["name"] == "n" else c for c in COLUMNS]
+    rows = [{"m" if k == "n" else k: v for k, v in row.items()} for row in one.rows]
+    one.alter(renamed, "ALTER TABLE photos CHANGE COLUMN n m INT", rows)
+    one.delete({"id": 5})
+    on_redshift.merge()
+    seen, stop = set[tuple[int, ...]](), threading.Event()
+
+    def read() -> None:
+        live = "select count(*) from warehouse.photos where not _is_deleted"
+        with closing(redshift.connect()) as connection, closing(connection.cursor()) as cursor:
+            while not stop.is_set():
+                cursor.execute(live)
+                seen.add(tuple(cursor.fetchone()))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        found = on_redshift.load()
+    finally:
+        stop.set()
+        reader.join()
+    assert found is not None
+    assert found.full
+    assert seen <= {(100,), (99,)}
+    assert (100,) in seen
+    on_redshift.assert_equal()
+
+
+def test_P10_what_merging_spared_the_warehouse_equals_a_recount(world: World) -> None:
+    one = world.shards[0]
+    one.insert(photo(1), photo(2))
+    world.merge()
+    world.load()
+    for number in range(5):
+        one.update({"id": 1}, title=f"n{number}")
+    one.update({"id": 2})
+    deltas = len(one.deltas)
+    world.merge()
+    one.update({"id": 1}, title="last")
+    world.merge()
+    found = world.load()
+    assert found is not None
+    assert found.relief == Relief(deltas=7, identical=1, merged_away=4, written=1)
+    assert deltas + 1 == len(one.deltas)
+    (total,) = world.warehouse.loads()
+    assert total.relief.written == len(world.replica()) + 1
+    assert total.relief.deltas == sum(
+        int(one.summary.additional_properties.get("smug.deltas", 0))
+        for one in world.catalog.load_table(name_of(PHOTOS)).metadata.snapshots
+        if one.summary
+    )
+
+
+def test_a_key_that_gets_wider_and_a_column_of_another_type(on_redshift: World) -> None:
+    """Neither goes in place: the first is rebuilt, the second halts it till it is dropped."""
+    one = on_redshift.shards[0]
+    one.columns = [c | {"typeName": "INT"} if c["name"] == "id" else c for c in COLUMNS]
+    one.snapshot()
+    on_redshift.shards[1].columns = one.columns
+    on_redshift.shards[1].snapshot()
+    one.insert(photo(1))
+    on_redshift.merge()
+    on_redshift.load()
+    for shard in on_redshift.shards:
+        shard.alter(
+            [c | {"typeName": "BIGINT"} if c["name"] == "id" else c for c in COLUMNS],
+            "ALTER TABLE photos MODIFY id BIGINT",
+        )
+    one.insert(photo(2**40))
+    on_redshift.merge()
+    on_redshift.load()
+    on_redshift.assert_equal()
+    records = "update warehouse._loads set columns = replace(columns, '\"INTEGER\"', '\"DATE\"')"
+    on_redshift.warehouse.write([(records, ())])
+    one.insert(photo(3))
+    on_redshift.merge()
+    with pytest.raises(WarehouseError, match=r"photos.n is DATE in the warehouse and INTEGER"):
+        on_redshift.load()
+    on_redshift.warehouse.write(
+        [("drop table warehouse.photos", ()), ("delete from warehouse._loads", ())]
+    )
+    on_redshift.load()
+    on_redshift.assert_equal()
+
+
+def test_a_row_that_moved_is_live_once(world: World) -> None:
+    first, second = world.shards
+    first.insert(photo(1))
+    world.merge()
+    world.load()
+    second.insert(photo(1))
+    first.delete({"id": 1})
+    world.merge(second, first)
+    world.load()
+    world.assert_equal()
+
+
+def test_what_is_compacted_is_not_loaded_again(world: World) -> None:
+    for number in range(3):
+        world.shards[0].insert(photo(number))
+        world.merge()
+    world.load()
+    assert compact(world.catalog, PHOTOS)
+    assert unloaded(world.catalog, world.warehouse, [PHOTOS])
+    found = world.load()
+    assert found is not None
+    assert (found.rows, found.full) == (0, False)
+    assert unloaded(world.catalog, world.warehouse, [PHOTOS]) == {}
+    world.shards[0].delete({"id": 1})
+    world.merge()
+    world.load()
+    world.assert_equal()
+
+
+def test_a_table_with_deleted_rows_is_loaded_whole(world: World) -> None:
+    world.shards[0].insert(*[photo(number) for number in range(10)])
+    world.merge()
+    world.shards[0].update({"id": 3}, title="x")
+    world.shards[0].delete({"id": 4})
+    world.merge()
+    found = world.load()
+    assert found is not None
+    assert found.full
+    world.assert_equal()
+
+
+@pytest.mark.parametrize("loaded_before", [False, True])
+def test_a_key_that_would_be_live_twice_is_not_loaded(world: World, loaded_before: bool) -> None:
+    world.shards[0].insert(photo(7))
+    world.merge()
+    if loaded_before:
+        world.load()
+    append(world.catalog, PHOTOS, {"_shard": "shard_1"})
+    with pytest.raises(LakeError, match="2 times, so it is not loaded"):
+        world.load()
+    assert [load.rows for load in world.warehouse.loads()] == ([1] if loaded_before else [])
+
+
+def test_several_tables_are_loaded_at_once_and_one_that_fails_stops_alone(
+    on_redshift: World, redshift_settings: RedshiftSettings
+) -> None:
+    on_redshift.shards[0].insert(photo(1))
+    on_redshift.merge()
+    copies = [replace(PHOTOS, alias=f"copy_{number}") for number in range(4)]
+    for copy in copies:
+        merge(on_redshift.catalog, copy)
+    append(on_redshift.catalog, PHOTOS, {"_shard": "shard_1"})
+    with closing(Redshift(replace(redshift_settings, at_once=3))) as warehouse:
+        results = list(refresh_all(warehouse, on_redshift.catalog, [PHOTOS, *copies]))
+        assert isinstance(results[0][1], LakeError)
+        assert [target.name for target, _ in results[1:]] == [copy.name for copy in copies]
+        assert [load.rows for load in warehouse.loads()] == [1, 1, 1, 1]
