@@ -96,9 +96,7 @@ def place(home: Path) -> Iterator[Place]:
             role="default",
             scratch="s3://lake/load",
         )
-        yield Place(
-            home, open_catalog(replace(settings, catalog=properties)), redshift, postgres.socket
-        )
+        yield Place(home, catalog, redshift, postgres.socket)
     finally:
         server.stop()
         postgres.stop()

@@ -24,8 +24,9 @@ from smug_platform.capture.store import Lease, Store
 from smug_platform.errors import SmugError
 from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.compact import Debt, debt
+from smug_platform.lake.drift import SchemaBehind, told
 from smug_platform.lake.feed import NO_RELIEF, Relief
-from smug_platform.lake.merge import merged_sequence, name_of
+from smug_platform.lake.merge import merged_sequence, name_of, state_of
 from smug_platform.lake.target import Target, targets
 from smug_platform.local.stack import Part
 from smug_platform.local.stack import status as parts_of
@@ -82,8 +83,8 @@ class TableStatus:
 @dataclass(frozen=True)
 class PlatformStatus:
     """Everything at one moment. quarantine: entries by source table; debts: what reads of a lake
-    table pay for its merges. relief: what these spared the warehouse; rejected: rows by table that
-    it can't take.
+    table pay for its merges; behind: shards that lack something of a table's union schema. relief:
+    what merging spared the warehouse; rejected: rows by table that it can't take.
     """
 
     parts: Sequence[Part]
@@ -92,6 +93,7 @@ class PlatformStatus:
     quarantine: dict[str, int]
     debts: dict[str, Debt]
     note: str = ""
+    behind: Sequence[SchemaBehind] = ()
     relief: Relief = NO_RELIEF
     rejected: Mapping[str, int] = field(default_factory=dict)
 
@@ -115,9 +117,19 @@ def platform_status(settings: Settings, source: Source) -> PlatformStatus:
         quarantine_counts(catalog),
         {target.name: debt(catalog, target) for target in all_targets},
         note,
+        _behind(catalog, all_targets),
         sum((each.load.relief for each in replicas.values()), NO_RELIEF),
         rejected,
     )
+
+
+def _behind(catalog: Catalog, all_targets: Sequence[Target]) -> list[SchemaBehind]:
+    return [
+        behind
+        for target in all_targets
+        if not target.history
+        for behind in told(target.name, state_of(iceberg.load(catalog, name_of(target))).behind)
+    ]
 
 
 def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:

@@ -1,7 +1,7 @@
 """`smug status` and `smug verify`: tables for people."""
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from rich.markup import escape
 from rich.table import Table as Grid
@@ -9,6 +9,7 @@ from rich.table import Table as Grid
 from smug_platform.capture.retention import SHORT, Gauge
 from smug_platform.capture.store import Lease
 from smug_platform.cli.console import console, grid
+from smug_platform.lake.drift import LATE_SECONDS, SchemaBehind
 from smug_platform.lake.feed import Relief
 from smug_platform.oracle.differ import Difference
 from smug_platform.oracle.reconcile import Comparison, reconcile
@@ -35,12 +36,25 @@ def show_status(settings: Settings) -> None:
     out.print(f"quarantine: {f'[red]{entries:,}[/] ({escape(wrong)})' if entries else 'empty'}")
     debt = f"due for {', '.join(due)}" if due else "none due"
     out.print(f"compaction: {files:,} data files in the lake, {debt}")
+    for each in status.behind:
+        out.print(_schema(each), soft_wrap=True)
     if status.relief.deltas:
         out.print(f"relief: {relief(status.relief)}", soft_wrap=True)
     for table, count in sorted(status.rejected.items()):
         out.print(f"rejected by the warehouse: {table} {count:,} rows", style="red")
     if status.note:
         out.print(escape(status.note), soft_wrap=True)
+
+
+def _schema(behind: SchemaBehind) -> str:
+    """What a shard lacks of its table's union schema, and since when; yellow after an hour."""
+    seconds = (datetime.now(UTC) - behind.since).total_seconds()
+    columns = escape(", ".join(behind.columns))
+    text = (
+        f"schema: {behind.table} of {behind.shard} differs from the other shards in {columns}"
+        f" for {seconds / 3600:,.1f} h"
+    )
+    return f"[yellow]{text}[/]" if seconds >= LATE_SECONDS else text
 
 
 def relief(found: Relief) -> str:

@@ -93,6 +93,12 @@ def merged_sequence(table: Iceberg | None) -> int:
     return int(table.properties.get(SEQUENCE, "0")) if table is not None else 0
 
 
+def state_of(table: Iceberg | None) -> State:
+    """What a lake table knows beside its rows; an empty state before its first merge."""
+    held = table.properties.get(STATE) if table else None
+    return State.from_json(held) if held else State()
+
+
 def pending(catalog: Catalog, targets: Sequence[Target]) -> dict[str, int]:
     """Deltas that have landed and are not merged, by target; those with none are left out."""
     tables = iceberg.load_all(catalog, [name_of(target) for target in targets])
@@ -195,9 +201,7 @@ def _attempt(
 def _merge_batch(
     catalog: Catalog, target: Target, table: Iceberg | None, batch: Batch
 ) -> Merged | None:
-    old = (
-        State.from_json(table.properties[STATE]) if table and STATE in table.properties else State()
-    )
+    old = state_of(table)
     state = follow(target, old, batch)
     if not state.schemas and batch.is_empty:
         return None  # the table's CREATE has not landed yet: it all waits for that

@@ -8,7 +8,8 @@ floor: rows of a shard before it are gone (TRUNCATE, DROP, or the table was read
 snapshot), whenever they arrive. fill: rows of a shard before a position read as the default of a
 column that was added there; the binlog holds no events for them. dropped: events of a shard before
 a position may hold a column that it has no more; such values are left out. watermark: how far a
-table without a key has been applied, per shard; its rows have no position of their own.
+table without a key has been applied, per shard; its rows have no position of their own. behind:
+the shards that lack something of the union, for people; nothing is decided by it.
 """
 
 import json
@@ -19,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from smug_platform.errors import LakeError
+from smug_platform.lake.drift import Behind, follow_drift
 from smug_platform.lake.target import RESERVED
 from smug_platform.lake.types import SourceColumn
 from smug_platform.tables.table import Table
@@ -57,6 +59,7 @@ class State:
     fills: tuple[Fill, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    behind: Behind = field(default_factory=dict)
 
     def columns(self) -> list[SourceColumn]:
         """The union of the shards' columns under their present names, shard by shard.
@@ -94,6 +97,7 @@ class State:
             fills=tuple(Fill(**fill) for fill in found["fills"]),
             aliases=found["aliases"],
             dropped=found.get("dropped", {}),
+            behind=found.get("behind", {}),
         )
 
 
@@ -121,8 +125,19 @@ def evolve(state: State, table: Table, shard: str, position: int, event: Any) ->
             if change["type"] == "ALTER":
                 state = _alter(state, table, shard, (position, columns), event)
             state = _drop(state, shard, position, columns)
-            state = replace(state, schemas={**state.schemas, shard: (position, columns)})
+            state = _hold(state, shard, (position, columns), at=event["source"]["ts_ms"])
     return state
+
+
+def _hold(
+    state: State, shard: str, schema: tuple[int, tuple[SourceColumn, ...]], *, at: int
+) -> State:
+    """The state with a shard's new schema. at: when it came, in milliseconds since 1970."""
+    schemas = {**state.schemas, shard: schema}
+    if schemas == state.schemas:
+        return state
+    behind = follow_drift(state.behind, state.schemas, schemas, renamed=state.aliases, at=at)
+    return replace(state, schemas=schemas, behind=behind)
 
 
 def _drop(state: State, shard: str, position: int, columns: tuple[SourceColumn, ...]) -> State:

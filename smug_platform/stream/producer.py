@@ -1,9 +1,10 @@
 """Changes to the stream: packed, bounded, sent in waves, in order whatever fails.
 
 PutRecords accepts some records of a request and refuses others, and keeps no order between those
-of one request and those of its retry. So a wave holds at most one record of each lane, and a lane's
-next record goes only after its last was accepted. What was sent but not answered is sent again:
-readers drop the copy by its position.
+of one request and those of its retry. Hence the rule of order: a key's changes are all in one lane,
+a wave holds at most one record of each lane, and a lane's next record goes only after its last was
+accepted. What was sent but not answered is sent again: readers drop the copy by its position.
+While records are refused, `publish` does not return: its caller waits, and in the end the source.
 """
 
 import logging

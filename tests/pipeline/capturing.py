@@ -120,7 +120,10 @@ class Worker:
 def capturing(
     settings: Settings, source: Source, sink: Any, *, landed: Landed = NOTHING_LANDED
 ) -> Iterator[Worker]:
-    """Capture all shards of the settings into a sink until the block ends."""
+    """Capture all shards of the settings into a sink until the block ends.
+
+    sink: one for all engines, or a function that makes each its own.
+    """
     stop, worker = threading.Event(), Worker()
 
     def run() -> None:
@@ -128,7 +131,7 @@ def capturing(
             run_worker(
                 settings,
                 source,
-                lambda _stop: sink,
+                sink if callable(sink) else lambda _stop: sink,
                 landed=landed,
                 on_status=worker.statuses.append,
                 stop=stop,

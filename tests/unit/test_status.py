@@ -101,3 +101,30 @@ def test_the_lag_is_shown_in_each_row(
         ("shard_0", ["0", "0.0", "s"]),
         ("shard_1", ["0", "0.0", "s"]),
     ]
+
+
+def test_a_shard_that_an_alter_has_not_reached_is_named(
+    platform: Platform,
+    settings: Settings,
+    shards: Mapping[str, Shard],
+    stream: Recorded,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ahead, late = shards.values()
+    for shard, columns in ((ahead, [*COLUMNS, column("mood", "INT")]), (late, COLUMNS)):
+        shard.alter(columns, "ALTER TABLE photos ADD COLUMN mood INT")
+        stream.put_deltas(shard.deltas[-1:])
+    list(platform.land())
+    for target in platform.unmerged():
+        platform.merge(target)
+    show_status(settings)
+    assert "schema: photos of shard_1 differs from the other shards in mood for" in (
+        capsys.readouterr().out
+    )
+    late.alter([*COLUMNS, column("mood", "INT")], "ALTER TABLE photos ADD COLUMN mood INT")
+    stream.put_deltas(late.deltas[-1:])
+    list(platform.land())
+    for target in platform.unmerged():
+        platform.merge(target)
+    show_status(settings)
+    assert "schema:" not in capsys.readouterr().out

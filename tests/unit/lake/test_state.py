@@ -125,3 +125,57 @@ def test_columns_of_one_name_and_two_types_come_twice() -> None:
         SourceColumn("n", "INT"),
         SourceColumn("n", "BIGINT"),
     ]
+
+
+HOUR = 3_600_000
+
+
+def on(
+    shard: str, state: State, number: int, *columns: dict[str, Any], kind: str = "ALTER"
+) -> State:
+    """The state after a change of a shard's schema, `number` hours after the first."""
+    change = event(kind, [ID, *columns])
+    change["source"]["ts_ms"] = number * HOUR
+    return evolve(state, ACCOUNTS, shard, number, change)
+
+
+@pytest.fixture
+def three() -> State:
+    """Three shards with a column each, the same."""
+    state = State()
+    for number, shard in enumerate(("a", "b", "c"), start=1):
+        state = on(shard, state, number, column("n", "INT"), kind="CREATE")
+    return state
+
+
+def test_a_shard_is_behind_until_the_alter_reaches_it(three: State) -> None:
+    n, mood, x = column("n", "INT"), column("mood", "INT"), column("x", "INT")
+    assert three.behind == {}
+    state = on("a", three, 4, n, mood)
+    assert state.behind == {"b": {"mood": 4 * HOUR}, "c": {"mood": 4 * HOUR}}
+    state = on("b", state, 5, n, mood, x)
+    assert state.behind == {"a": {"x": 5 * HOUR}, "c": {"mood": 4 * HOUR, "x": 5 * HOUR}}
+    assert State.from_json(state.to_json()) == state
+    for shard in ("a", "c"):
+        state = on(shard, state, 6, n, mood, x)
+    assert state.behind == {}
+
+
+def test_another_type_and_a_drop_count_and_reading_a_shard_anew_does_not(three: State) -> None:
+    wide, n = column("n", "BIGINT"), column("n", "INT")
+    state = on("a", three, 4, wide)
+    assert state.behind == {"b": {"n": 4 * HOUR}, "c": {"n": 4 * HOUR}}
+    state = on("b", state, 5, wide)
+    state = on("c", state, 6, n, kind="CREATE")
+    assert state.behind == {"c": {"n": 4 * HOUR}}
+    state = on("a", state, 7)
+    assert state.behind == {"a": {"n": 7 * HOUR}, "c": {"n": 4 * HOUR}}
+
+
+def test_a_column_that_was_renamed_is_not_missed_under_its_old_name(three: State) -> None:
+    change = event("ALTER", [ID, column("m", "INT")], "ALTER TABLE accounts CHANGE n m INT")
+    state = evolve(three, ACCOUNTS, "a", 4, change)
+    assert {shard: list(columns) for shard, columns in state.behind.items()} == {
+        "b": ["m"],
+        "c": ["m"],
+    }
