@@ -43,7 +43,8 @@ class StreamSettings:
     """The Kinesis stream.
 
     endpoint: its URL, None for the region's own. is_local: it is a stand-in on this machine, which
-    takes any credentials; shards: how many a new stream gets there.
+    takes any credentials; shards: how many a new stream gets there. hot_share: of the bytes of a
+    source shard that one lane of the stream may take before people are told, from 0 to 1.
     """
 
     name: str
@@ -51,6 +52,7 @@ class StreamSettings:
     endpoint: str | None
     is_local: bool = False
     shards: int = 2
+    hot_share: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ def _local(env: str, environ: Mapping[str, str]) -> Settings:
             region="us-east-1",
             endpoint=f"http://127.0.0.1:{_number(environ, 'SMUG_KINESIS_PORT', 14566)}",
             is_local=True,
+            hot_share=_number(environ, "SMUG_HOT_PERCENT", 50, 100) / 100,
         ),
         catalog={
             "type": "sql",
@@ -185,6 +188,7 @@ def _aws(env: str, environ: Mapping[str, str]) -> Settings:
             name=f"smug-{env}-changes",
             region=region,
             endpoint=_endpoint(environ),
+            hot_share=_number(environ, "SMUG_HOT_PERCENT", 50, 100) / 100,
         ),
         catalog={
             "type": "glue",

@@ -20,6 +20,7 @@ from smug_platform.capture import server
 from smug_platform.capture.position import Position
 from smug_platform.capture.resources import open_store
 from smug_platform.capture.retention import Gauge, read_gauge
+from smug_platform.capture.sink import Heat
 from smug_platform.capture.store import Lease, Store
 from smug_platform.errors import SmugError
 from smug_platform.iceberg.files import LakeFiles
@@ -46,7 +47,7 @@ class ShardStatus:
     """One source shard. source: binlog file and offset that it writes next, None when it does not
     answer; captured: the last published change; lag: seconds, None when capture does not run.
     lease: of the worker that has it, None before the first. binlog: that it needs next, None where
-    that can't be told.
+    that can't be told. heat: how evenly it wrote the stream lately.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ShardStatus:
     note: str
     lease: Lease | None = None
     binlog: Gauge | None = None
+    heat: Heat | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
         found.note,
         lease,
         binlog,
+        found.heat if runs else None,
     )
 
 

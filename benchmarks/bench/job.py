@@ -85,6 +85,9 @@ class Nothing:
         del shard
         return {}
 
+    def heat(self) -> None:
+        """Nothing is measured."""
+
     def close(self) -> None:
         pass
 

@@ -116,6 +116,7 @@ class Publisher:
             state = replace(state, position=position, sequences=sequences)
         else:
             self._meter.catch_up()
+        self._meter.warm(self._sink.heat())
         self._remember(replace(state, offset=batch.offset))
 
     def _remember(self, state: State) -> None:

@@ -8,6 +8,29 @@ from smug_platform.capture.change import Change
 from smug_platform.capture.position import Position
 from smug_platform.errors import StreamError
 
+_TELLING = 1_000  # changes: of a few, one lane gets most by chance
+
+
+@dataclass(frozen=True)
+class Heat:
+    """What was published lately, and the share of its bytes that went to one place.
+
+    lane: the one that got most, of the slices that the stream is cut in; key: table and key of the
+    row that got most. Shares are from 0 to 1.
+    """
+
+    records: int
+    bytes: int
+    lane: int
+    lane_share: float
+    key: str
+    key_share: float
+
+
+def is_hot(heat: Heat, share: float) -> bool:
+    """Whether one lane got more than that share, of so much that it tells something."""
+    return heat.records >= _TELLING and heat.lane_share > share
+
 
 class Sink(Protocol):
     """A durable stream of changes."""
@@ -21,6 +44,9 @@ class Sink(Protocol):
 
     def tips(self, shard: str) -> Mapping[str, str]:
         """The last sequence number this sink got for the shard's changes, by stream shard."""
+
+    def heat(self) -> Heat | None:
+        """How evenly this sink was written to lately; None when it was not."""
 
     def close(self) -> None:
         """Give back what it holds; called once, when nothing is being published."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from smug_platform.capture.position import Position
+from smug_platform.capture.sink import Heat
 
 Phase = Literal["starting", "snapshot", "streaming", "waiting", "stopped", "failed"]
 
@@ -24,7 +25,8 @@ class Status:
     position: of the last published change. events: published since this process began; rate:
     events a second over the last five. lag: seconds that the stream is behind the source, 0 when
     the source has nothing newer. note: why it waits or failed, or began a snapshot. heard: whether
-    the source has given a sign of life to this engine.
+    the source has given a sign of life to this engine. heat: how evenly the stream was written
+    lately, None when it was not.
     """
 
     shard: str
@@ -37,6 +39,7 @@ class Status:
     note: str = ""
     updated_at: float = 0.0
     heard: bool = False
+    heat: Heat | None = None
 
 
 def encode_status(status: Status) -> str:
@@ -47,8 +50,14 @@ def encode_status(status: Status) -> str:
 def decode_status(text: str) -> Status:
     """The status of a JSON text."""
     found = json.loads(text)
-    position = found["position"]
-    return Status(**found | {"position": Position.parse(position) if position else None})
+    position, heat = found["position"], found.get("heat")
+    return Status(
+        **found
+        | {
+            "position": Position.parse(position) if position else None,
+            "heat": Heat(**heat) if heat else None,
+        }
+    )
 
 
 class Meter:
@@ -80,6 +89,10 @@ class Meter:
         self._totals.append((now, total))
         self._source_time = source_time
         self._status = replace(self._status, position=position, events=total)
+
+    def warm(self, heat: Heat | None) -> None:
+        """How evenly the stream was written lately."""
+        self._status = replace(self._status, heat=heat)
 
     def hear(self, now: float) -> None:
         """The engine gave a sign of life: changes or a heartbeat."""

@@ -1,12 +1,14 @@
 """`smug status` and `smug verify`: tables for people."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from rich.markup import escape
 from rich.table import Table as Grid
 
 from smug_platform.capture.retention import SHORT, Gauge
+from smug_platform.capture.sink import Heat, is_hot
 from smug_platform.capture.store import Lease
 from smug_platform.cli.console import console, grid
 from smug_platform.lake.drift import LATE_SECONDS, SchemaBehind
@@ -36,14 +38,34 @@ def show_status(settings: Settings) -> None:
     out.print(f"quarantine: {f'[red]{entries:,}[/] ({escape(wrong)})' if entries else 'empty'}")
     debt = f"due for {', '.join(due)}" if due else "none due"
     out.print(f"compaction: {files:,} data files in the lake, {debt}")
-    for each in status.behind:
-        out.print(_schema(each), soft_wrap=True)
+    for line in _uneven(status, settings.stream.hot_share):
+        out.print(line, soft_wrap=True)
     if status.relief.deltas:
         out.print(f"relief: {relief(status.relief)}", soft_wrap=True)
     for table, count in sorted(status.rejected.items()):
         out.print(f"rejected by the warehouse: {table} {count:,} rows", style="red")
     if status.note:
         out.print(escape(status.note), soft_wrap=True)
+
+
+def _uneven(status: PlatformStatus, share: float) -> Iterator[str]:
+    """Shards that send to one place of the stream, and those with another schema than the rest."""
+    for shard in status.shards:
+        if shard.heat and is_hot(shard.heat, share):
+            yield f"[yellow]{_hot(shard.name, shard.heat)}[/]"
+    yield from map(_schema, status.behind)
+
+
+def _hot(shard: str, heat: Heat) -> str:
+    """What of a shard's changes goes to one place.
+
+    >>> _hot("shard_0", Heat(9000, 10**7, 3, 0.83, 'photos {"id":5}', 0.8))
+    'hot: 83% of what shard_0 sends goes to lane 3 of the stream, 80% to photos {"id":5} alone'
+    """
+    return (
+        f"hot: {heat.lane_share:.0%} of what {shard} sends goes to lane {heat.lane} of the stream,"
+        f" {heat.key_share:.0%} to {escape(heat.key)} alone"
+    )
 
 
 def _schema(behind: SchemaBehind) -> str:
@@ -81,7 +103,7 @@ def _parts(status: PlatformStatus) -> Grid:
 def _shards(status: PlatformStatus) -> Grid:
     made = grid(
         "shard", "source position", "captured position", "capture", "events/s", "lag",
-        "binlog kept", "worker", "for",
+        "binlog kept", "hottest", "worker", "for",
     )  # fmt: skip
     for shard in status.shards:
         worker, since = _held(shard.lease)
@@ -93,6 +115,7 @@ def _shards(status: PlatformStatus) -> Grid:
             f"{shard.rate:,.0f}",
             _seconds(shard.lag),
             _kept(shard.binlog),
+            f"{shard.heat.lane_share:.0%}" if shard.heat else "-",
             worker,
             since,
         )

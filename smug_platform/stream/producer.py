@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from smug_platform.capture.change import Change, encode
-from smug_platform.capture.sink import StreamRestarted
+from smug_platform.capture.sink import Heat, StreamRestarted
 from smug_platform.errors import StreamError
 from smug_platform.stream.aggregate import KEY_OVERHEAD, PACK_OVERHEAD, RECORD_OVERHEAD, pack
 from smug_platform.stream.claims import Claims
@@ -33,6 +33,7 @@ from smug_platform.stream.client import (
     passes,
     refusal,
 )
+from smug_platform.stream.heat import Thermometer
 from smug_platform.stream.lanes import ALL, LANES, hash_key, lane_of, partition_key
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Producer:
         self._wait = wait or (stop or threading.Event()).wait
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="kinesis")
         self._tips: dict[str, dict[str, str]] = {}
+        self._thermometer = Thermometer()
         self._warned = float("-inf")
         self._in_doubt = False
         self._missing_since: float | None = None
@@ -108,6 +110,10 @@ class Producer:
     def tips(self, shard: str) -> Mapping[str, str]:
         """The last sequence number for a source shard's changes, by stream shard."""
         return self._tips.get(shard, {})
+
+    def heat(self) -> Heat | None:
+        """What of the last minutes' bytes went to one lane, and to one key."""
+        return self._thermometer.read()
 
     def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
         """Put changes on the stream; returns when it has all of them.
@@ -150,6 +156,7 @@ class Producer:
                     records.append((key, data))
             else:
                 lanes[lane].append((key, data))
+                self._thermometer.count(change, lane, len(data))
         return lanes
 
     def _send_wave(self, shard: str, wave: Sequence[_Packed]) -> list[_Packed]:

@@ -86,6 +86,9 @@ class Counting:
     def tips(self, shard: str) -> Mapping[str, str]:
         return self.inner.tips(shard)
 
+    def heat(self) -> None:
+        """Nothing is measured."""
+
     def close(self) -> None:
         self.inner.close()
 

@@ -56,6 +56,7 @@ def test_shards_that_cannot_be_are_told(text: str) -> None:
         ("SMUG_MYSQL_PORT", "65535"),  # the second shard's is the one after it
         ("SMUG_KINESIS_PORT", "0"),
         ("SMUG_UI_PORT", "-1"),
+        ("SMUG_HOT_PERCENT", "101"),
         ("SMUG_UI_PORT", "\u00b2"),
         ("SMUG_SHARD_COUNT", "0"),
         ("SMUG_SHARD_COUNT", "1000000"),

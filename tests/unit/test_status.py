@@ -1,11 +1,15 @@
 """Status: what waits, of which shard, and for how long."""
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from smug_platform.capture.sink import Heat
+from smug_platform.capture.status import Status
 from smug_platform.cli.show import show_status
 from smug_platform.settings import Settings, load_settings
 from smug_platform.status import TableStatus, platform_status
@@ -13,6 +17,7 @@ from smug_platform.sync import Platform
 from smug_platform.tables.flickr import FLICKR
 from tests.history import Shard, column
 from tests.recorded import Recorded, RecordedStream
+from tests.states import hold_of
 
 COLUMNS = [column("id", "BIGINT UNSIGNED"), column("title", "VARCHAR")]
 
@@ -128,3 +133,18 @@ def test_a_shard_that_an_alter_has_not_reached_is_named(
         platform.merge(target)
     show_status(settings)
     assert "schema:" not in capsys.readouterr().out
+
+
+def test_a_hot_key_is_named_over_the_share_that_the_settings_give(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heat = Heat(5_000, 10**6, 3, 0.6, 'photos {"id":7}', 0.55)
+    hold = hold_of(settings)
+    hold.renew(Status("shard_0", "streaming", updated_at=time.time(), heat=heat))
+    show_status(settings)
+    shown = capsys.readouterr().out
+    assert "60%" in shown
+    assert "hot: 60% of what shard_0 sends goes to lane 3" in shown
+    assert 'photos {"id":7} alone' in shown
+    show_status(replace(settings, stream=replace(settings.stream, hot_share=0.7)))
+    assert "hot:" not in capsys.readouterr().out

@@ -1,4 +1,5 @@
 from smug_platform.capture.position import Position
+from smug_platform.capture.sink import Heat
 from smug_platform.capture.status import Meter, Status, decode_status, encode_status
 
 
@@ -11,6 +12,13 @@ def meter() -> Meter:
 def test_a_status_comes_back_as_it_was():
     status = Status("shard_0", "streaming", 1, Position(1, 2, 3), 10, 2.5, 0.5, "note", 17.0)
     assert decode_status(encode_status(status)) == status
+
+
+def test_the_heat_comes_back_with_the_status():
+    heat = Heat(10, 2000, 3, 0.5, 'photos {"id":7}', 0.25)
+    found = meter()
+    found.warm(heat)
+    assert decode_status(encode_status(found.read(1.0))).heat == heat
 
 
 def test_the_rate_is_that_of_the_last_seconds():

@@ -255,3 +255,15 @@ def test_tips_tell_how_far_the_stream_holds_a_shard(tmp_path: Path):
     sent.publish(SHARD, 1, [row(n, n) for n in range(100)])
     assert sent.tips(SHARD) == {part.id: str(part.records[-1].sequence) for part in service.parts}
     assert sent.tips("shard_1") == {}
+
+
+def test_the_heat_is_of_what_was_published_each_change_once(tmp_path: Path):
+    service = KinesisInMemory()
+    chance = random.Random(1)
+    service.refuse = lambda _call, _record: chance.random() < 0.5
+    sent = producer(service, tmp_path)
+    ddl = Change(SHARD, '{"databaseName":"flickr"}', '{"ddl":"ALTER"}')
+    sent.publish(SHARD, 1, [ddl, *(row(1, n, "x" * 100) for n in range(50))])
+    found = sent.heat()
+    assert found is not None
+    assert (found.records, found.lane_share, found.key) == (50, 1.0, 'photos {"id":1}')
