@@ -6,7 +6,7 @@ is down. Nothing here is fast at a large scale; rows are counted by reading one 
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -47,7 +47,8 @@ class ShardStatus:
     """One source shard. source: binlog file and offset that it writes next, None when it does not
     answer; captured: the last published change; lag: seconds, None when capture does not run.
     lease: of the worker that has it, None before the first. binlog: that it needs next, None where
-    that can't be told. heat: how evenly it wrote the stream lately.
+    that can't be told. heat: how evenly it wrote the stream lately. reading: the table
+    that is read anew, and how far it is; asked: the tables that are to be.
     """
 
     name: str
@@ -60,6 +61,8 @@ class ShardStatus:
     lease: Lease | None = None
     binlog: Gauge | None = None
     heat: Heat | None = None
+    reading: str = ""
+    asked: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -136,13 +139,15 @@ def _behind(catalog: Catalog, all_targets: Sequence[Target]) -> list[SchemaBehin
 
 def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
     found, source, binlog, now = None, None, None, datetime.now(UTC).timestamp()
+    asked: tuple[str, ...] = ()
     with suppress(SmugError):
-        found = store.status(shard.name)
+        found, asked = store.status(shard.name), tuple(store.asked(shard.name))
     with suppress(SmugError), server.connect(shard) as connection:
         source = "{}:{}".format(*server.newest_position(connection))
         binlog = read_gauge(connection, store.state(shard.name), now=now)
     if found is None:
-        return ShardStatus(shard.name, source, None, "never captured", 0.0, None, "", lease)
+        never = ShardStatus(shard.name, source, None, "never captured", 0.0, None, "", lease)
+        return replace(never, asked=asked)
     age = now - found.updated_at
     runs = age < _FRESH_SECONDS and found.phase not in {"stopped", "failed"}
     phase = found.phase if runs or found.phase == "failed" else "stopped"
@@ -157,6 +162,8 @@ def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
         lease,
         binlog,
         found.heat if runs else None,
+        found.reading if runs else "",
+        asked,
     )
 
 

@@ -98,7 +98,7 @@ def engine_properties(
         "database.include.list": _exact(source.database),
         "table.include.list": ",".join(map(_exact, tables)),
         "column.exclude.list": ",".join(map(_exact, excluded)),
-        "message.key.columns": ";".join(keys),
+        **({"message.key.columns": ";".join(keys)} if keys else {}),
         "offset.storage.file.filename": str(folder / OFFSETS),
         "schema.history.internal.file.filename": str(folder / HISTORY),
         **_selects(source, columns or {}),

@@ -18,10 +18,13 @@ from smug_platform.capture.change import HEARTBEAT, Change
 
 @dataclass(frozen=True)
 class Batch:
-    """What one call of the engine brought: changes without heartbeats, and the offset after it."""
+    """What one call of the engine brought: changes without heartbeats, and the offset after it.
+
+    offset: None for a table that is read anew, which moves the stream nowhere.
+    """
 
     changes: Sequence[Change]
-    offset: str
+    offset: str | None
 
 
 @jpype.JImplements("io/debezium/engine/DebeziumEngine$ChangeConsumer", deferred=True)

@@ -4,33 +4,34 @@ A batch is published, then remembered in the state. Whatever a kill in between l
 is published again after the restart, and readers drop what they have by its position.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import jpype
 
 from smug_platform.capture.begin import begin
 from smug_platform.capture.config import engine_properties
 from smug_platform.capture.consumer import Completion, Consumer
+from smug_platform.capture.debezium import Debezium, build
 from smug_platform.capture.doctor import preflight
-from smug_platform.capture.failures import NeedsSnapshot, Renumbered, classify
-from smug_platform.capture.jvm import java_properties, messages, start_jvm
+from smug_platform.capture.failures import NeedsSnapshot, Renumbered
+from smug_platform.capture.jvm import start_jvm
 from smug_platform.capture.publisher import Publisher
+from smug_platform.capture.reread import Reread
 from smug_platform.capture.sink import NOTHING_LANDED, Landed, Sink
 from smug_platform.capture.status import Meter, Phase, Status
 from smug_platform.capture.store import Hold, LeaseLost
 from smug_platform.capture.watch import Place, Watch
-from smug_platform.errors import SmugError
+from smug_platform.errors import SmugError, SourceError
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source
+
+_log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.1
 _STATUS_SECONDS = 1.0
 _WATCH_SECONDS = 5.0
-# For the publisher, and again for Debezium: together less than Fargate gives a process to end.
 _CLOSE_SECONDS = 10.0
 
 
@@ -96,7 +97,7 @@ class Engine:
             self._meter.enter("failed", str(error))
             self._tell()
             raise
-        self._meter.enter("stopped")
+        self._meter.enter("stopped" if self._stopping.is_set() else "starting")
         self._tell()
 
     def _capture(self) -> None:
@@ -110,40 +111,77 @@ class Engine:
         self._meter.begin(phase, state.epoch, state.position, note=note)
         self._tell()
         publisher = Publisher(self._hold, self._sink, state, self._meter, history=history)
-        completion = Completion()
-        engine = build(
-            engine_properties(self._shard, self._source, self._folder, columns=columns),
-            Consumer(publisher.offer),
-            completion,
-        )
-        thread = threading.Thread(target=engine.run, name=self._shard.name, daemon=True)
+        properties = engine_properties(self._shard, self._source, self._folder, columns=columns)
+        debezium = Debezium(self._shard.name, properties, publisher.offer)
         publisher.start()
-        thread.start()
+        debezium.start()
+        is_read = False
         try:
-            self._attend(publisher, completion)
+            asked = self._attend(publisher, debezium.completion)
+            if asked is not None:
+                is_read = self._read_anew(asked, publisher, debezium)
         finally:
             publisher.close(_CLOSE_SECONDS)
-            _close(engine, completion, thread)
-        if self._stopping.is_set():
+            debezium.close()
+        if self._stopping.is_set() or is_read:
             return
         if publisher.failure is not None:
             raise publisher.failure
-        raise classify(self._shard.name, [completion.message, *messages(completion.error)])
+        raise debezium.failure(self._shard.name)
 
-    def _attend(self, publisher: Publisher, completion: Completion) -> None:
-        """Until the engine ends or is to end: tell the status, and watch the server."""
+    def _attend(self, publisher: Publisher, completion: Completion) -> tuple[str, int] | None:
+        """Until the engine ends or is to end: tell the status, and watch the server.
+
+        Returns the table that is to be read anew, and when that was asked, if it is for that.
+        """
         watch = Watch(self._shard)
         told = watched = time.monotonic()
         while not completion.done.wait(_TICK_SECONDS):
             if self._stopping.is_set() or publisher.failure is not None:
-                return
+                return None
             now = time.monotonic()
             if now - told >= _STATUS_SECONDS:
                 told = now
                 self._tell()
             if now - watched >= _WATCH_SECONDS:
                 _look(watch, publisher)
+                if asked := self._asked(publisher):
+                    return asked
                 watched = time.monotonic()
+        return None
+
+    def _asked(self, publisher: Publisher) -> tuple[str, int] | None:
+        """The declared table that is to be read anew, once the shard's own snapshot is through."""
+        if publisher.state.in_snapshot:
+            return None
+        declared = {table.name for table in self._source.tables}
+        return next((one for one in self._hold.asked().items() if one[0] in declared), None)
+
+    def _read_anew(self, asked: tuple[str, int], publisher: Publisher, debezium: Debezium) -> bool:
+        """Read one table while the stream waits; whether this run is at its end then.
+
+        A table that can't be read is asked for no more: the stream goes on without.
+        """
+        table, at = asked
+        reread = Reread(self._shard, self._source, table, publisher=publisher, meter=self._meter)
+        try:
+            reread.start()
+            while not reread.is_done:
+                if self._stopping.wait(_TICK_SECONDS) or publisher.failure is not None:
+                    return False
+                if publisher.has_stopped.is_set():
+                    debezium.close()
+                elif debezium.completion.done.is_set():
+                    return False
+                self._tell()
+        except SourceError as error:
+            if error.passes:
+                raise
+            _log.error("%s: %s is not read anew: %s", self._shard.name, table, error)
+        finally:
+            reread.close()
+        self._hold.answer(table, at)
+        return True
 
     def _tell(self) -> None:
         self._on_status(self.status)
@@ -166,31 +204,3 @@ def _look(watch: Watch, publisher: Publisher) -> None:
     mark = watch.check(Place(state.offset, *state.log), begun, busy=publisher.busy)
     if mark is not None:
         publisher.set_mark(mark)
-
-
-def build(properties: dict[str, str], consumer: Any, completion: Completion) -> Any:
-    """A Java engine, which captures while its `run` is called; consumer: a ChangeConsumer."""
-    json_format = jpype.JClass("io.debezium.engine.format.Json")
-    return (
-        jpype.JClass("io.debezium.engine.DebeziumEngine")
-        .create(json_format)
-        .using(java_properties(properties))
-        .using(completion)
-        .notifying(consumer)
-        .build()
-    )
-
-
-def _close(engine: Any, completion: Completion, thread: threading.Thread) -> None:
-    """End the Java engine, in bounded time; one that has ended by itself is left alone."""
-    if not completion.done.is_set():
-        closer = threading.Thread(target=_close_quietly, args=(engine,), daemon=True)
-        closer.start()
-    thread.join(_CLOSE_SECONDS)
-
-
-def _close_quietly(engine: Any) -> None:
-    try:
-        engine.close()
-    except jpype.JException:  # it has just ended by itself
-        return

@@ -9,6 +9,7 @@ import json
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import orjson
@@ -48,6 +49,8 @@ class Publisher:
         self._queue: queue.Queue[Batch] = queue.Queue(_BATCHES)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"publish-{shard}", daemon=True)
+        self._limit: tuple[int, int] | None = None
+        self.has_stopped = threading.Event()
         self.failure: BaseException | None = None
         self.busy = False
         self.begun: tuple[str, int] | None = None
@@ -56,6 +59,24 @@ class Publisher:
     def state(self) -> State:
         """What has been published."""
         return self._state
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no more batches are taken."""
+        return self._closed.is_set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was offered is published."""
+        return self._queue.unfinished_tasks == 0 and self.failure is None
+
+    def stop_before(self, place: tuple[int, int]) -> None:
+        """Publish what the stream brings before a place (binlog file's number, offset) and no more.
+
+        `has_stopped` is set then. From there on only batches without an offset are published; the
+        others are read from the binlog again, by the next start.
+        """
+        self._limit = self._limit or place
 
     def start(self) -> None:
         """Begin to publish."""
@@ -92,10 +113,57 @@ class Publisher:
             except queue.Empty:
                 continue
             try:
-                self._publish(batch)
+                self._take(batch)
             except BaseException as error:  # noqa: BLE001  the engine's thread raises it
                 self.failure = error
                 self._closed.set()
+            finally:
+                self._queue.task_done()
+
+    def _take(self, batch: Batch) -> None:
+        """Publish a batch, or of the stream's what comes before the place where it is to stop."""
+        if batch.offset is None:
+            self._send(batch.changes)
+        elif self._limit is None:
+            self._publish(batch)
+        elif not self.has_stopped.is_set():
+            self._approach(batch, self._limit)
+
+    def _approach(self, batch: Batch, limit: tuple[int, int]) -> None:
+        """Publish what comes before the limit.
+
+        Where a batch goes past it the offset stays behind it: what came before is then published
+        once more by the next start, which readers bear as they do after any restart.
+        """
+        epoch = self._state.epoch
+        before = [
+            change
+            for change in batch.changes
+            if (at := _place(change, epoch)[0]) and (at.file, at.offset) < limit
+        ]
+        if len(before) < len(batch.changes):
+            self._send(before)
+            self.has_stopped.set()
+            return
+        self._publish(batch)
+        file, offset = self._state.log or ("binlog.0", 0)
+        if (file_number(file), offset) >= limit:
+            self.has_stopped.set()
+
+    def _send(self, changes: Sequence[Change]) -> None:
+        """Publish changes that do not move the offset."""
+        if not changes:
+            return
+        self._hold.check()
+        self.busy = True
+        try:
+            self._sink.publish(self._shard, self._state.epoch, changes)
+        finally:
+            self.busy = False
+        with self._lock:
+            sequences = {**self._state.sequences, **self._sink.tips(self._shard)}
+            self._state = replace(self._state, sequences=sequences)
+            self._hold.save(self._state)
 
     def _publish(self, batch: Batch) -> None:
         state = self._state

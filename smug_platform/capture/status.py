@@ -26,7 +26,7 @@ class Status:
     events a second over the last five. lag: seconds that the stream is behind the source, 0 when
     the source has nothing newer. note: why it waits or failed, or began a snapshot. heard: whether
     the source has given a sign of life to this engine. heat: how evenly the stream was written
-    lately, None when it was not.
+    lately, None when it was not. reading: the table that is read anew, and how far it is.
     """
 
     shard: str
@@ -40,6 +40,7 @@ class Status:
     updated_at: float = 0.0
     heard: bool = False
     heat: Heat | None = None
+    reading: str = ""
 
 
 def encode_status(status: Status) -> str:
@@ -89,6 +90,12 @@ class Meter:
         self._totals.append((now, total))
         self._source_time = source_time
         self._status = replace(self._status, position=position, events=total)
+
+    def read_anew(self, table: str, rows: int, about: int) -> None:
+        """A table is read anew: rows so far, of about so many."""
+        of = f" of about {about:,}" if about else ""
+        reading = f"{table}, {rows:,} rows{of}"
+        self._status = replace(self._status, phase="snapshot", reading=reading)
 
     def warm(self, heat: Heat | None) -> None:
         """How evenly the stream was written lately."""

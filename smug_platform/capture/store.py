@@ -17,7 +17,7 @@ from smug_platform.capture.state import State, decode_state, encode_state
 from smug_platform.capture.status import Status, decode_status, encode_status
 from smug_platform.errors import StateError
 
-LEASES, WORKERS = "leases", "workers"
+LEASES, WORKERS, _ASKED = "leases", "workers", "snapshots"
 _STATE, _HISTORY = "state", "history/"
 # DynamoDB holds 400 KB an item, its names included.
 _PART_BYTES = 300_000
@@ -64,6 +64,24 @@ class Store:
         """What the last worker told of a shard, None before the first."""
         text = self._items.get(LEASES, shard).get("status")
         return decode_status(str(text)) if text else None
+
+    def ask(self, shard: str, table: str) -> None:
+        """Ask for a table to be read anew, by whoever captures the shard."""
+        fields: Fields = {"asked_at": time.time_ns()}
+        self._items.update(_ASKED, f"{shard}/{table}", fields, expect={})
+
+    def asked(self, shard: str) -> dict[str, int]:
+        """The tables that are to be read anew, first asked first; when (nanoseconds since 1970)."""
+        found = {
+            name.partition("/")[2]: int(item["asked_at"])
+            for name, item in self._items.group(_ASKED).items()
+            if name.partition("/")[0] == shard
+        }
+        return dict(sorted(found.items(), key=lambda one: one[1]))
+
+    def answer(self, shard: str, table: str, asked_at: int) -> None:
+        """A table was read anew, or can't be. One that was asked for again since stays."""
+        self._items.remove(_ASKED, f"{shard}/{table}", expect={"asked_at": asked_at})
 
     def take(self, shard: str, worker: str, seen: Lease | None) -> "Hold | None":
         """Take a lease that stands as it was seen; None when it stands so no more."""
@@ -146,6 +164,14 @@ class Hold:
             self._until = float("-inf")
             told: Fields = {"status": encode_status(status)} if status else {}
             self._write({**told, "worker": None})
+
+    def asked(self) -> dict[str, int]:
+        """The tables of the shard that are to be read anew, as in the store."""
+        return self._store.asked(self._lease.shard)
+
+    def answer(self, table: str, asked_at: int) -> None:
+        """A table was read anew, or can't be."""
+        self._store.answer(self._lease.shard, table, asked_at)
 
     def state(self) -> State | None:
         """What the shard's capture remembers."""

@@ -16,6 +16,7 @@ from smug_platform.cli.archive import archive
 from smug_platform.cli.erase import erase
 from smug_platform.cli.realtime import live, realtime
 from smug_platform.cli.replay import replay
+from smug_platform.cli.snapshot import snapshot
 from smug_platform.errors import SmugError
 from smug_platform.settings import load_settings
 
@@ -50,6 +51,7 @@ app.add_typer(erase, name="erase")
 app.command()(replay)
 app.command()(realtime)
 app.command()(live)
+app.command()(snapshot)
 _Tables = Annotated[
     Optional[list[str]],  # noqa: UP045  typer reads this
     typer.Argument(help="Tables to compare; all when none is given.", show_default=False),

@@ -16,7 +16,7 @@ from smug_platform.lake.feed import Relief
 from smug_platform.oracle.differ import Difference
 from smug_platform.oracle.reconcile import Comparison, reconcile
 from smug_platform.settings import Settings
-from smug_platform.status import PlatformStatus, platform_status
+from smug_platform.status import PlatformStatus, ShardStatus, platform_status
 from smug_platform.tables.flickr import FLICKR
 
 _WIDTH = 60  # of a value in a table of differences
@@ -38,7 +38,7 @@ def show_status(settings: Settings) -> None:
     out.print(f"quarantine: {f'[red]{entries:,}[/] ({escape(wrong)})' if entries else 'empty'}")
     debt = f"due for {', '.join(due)}" if due else "none due"
     out.print(f"compaction: {files:,} data files in the lake, {debt}")
-    for line in _uneven(status, settings.stream.hot_share):
+    for line in _told(status, settings.stream.hot_share):
         out.print(line, soft_wrap=True)
     if status.relief.deltas:
         out.print(f"relief: {relief(status.relief)}", soft_wrap=True)
@@ -48,12 +48,27 @@ def show_status(settings: Settings) -> None:
         out.print(escape(status.note), soft_wrap=True)
 
 
-def _uneven(status: PlatformStatus, share: float) -> Iterator[str]:
-    """Shards that send to one place of the stream, and those with another schema than the rest."""
+def _told(status: PlatformStatus, share: float) -> Iterator[str]:
+    """Shards that read tables anew or send to one place of the stream, and those with another
+    schema than the rest.
+    """
     for shard in status.shards:
+        if shard.asked:
+            yield _asked(shard)
         if shard.heat and is_hot(shard.heat, share):
             yield f"[yellow]{_hot(shard.name, shard.heat)}[/]"
     yield from map(_schema, status.behind)
+
+
+def _asked(shard: ShardStatus) -> str:
+    """The tables of a shard that are read anew, and how far that is.
+
+    >>> more = {"reading": "photos, 7 rows of about 9", "asked": ("photos", "albums")}
+    >>> _asked(ShardStatus("shard_0", None, None, "snapshot", 0.0, 0.0, "", **more))
+    'shard_0 is to read anew: photos, albums (now photos, 7 rows of about 9)'
+    """
+    now = f" (now {shard.reading})" if shard.reading else ""
+    return f"{shard.name} is to read anew: {', '.join(shard.asked)}{now}"
 
 
 def _hot(shard: str, heat: Heat) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from smug_platform.capture import engine
+from smug_platform.capture import debezium, engine
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.resources import open_store, prepare_store
@@ -151,7 +151,8 @@ def test_a_stream_that_does_not_answer_holds_up_no_stop(
     one: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     """The lease is given back all the same; what was being sent the next worker sends again."""
-    monkeypatch.setattr(engine, "_CLOSE_SECONDS", 0.5)
+    for module in (debezium, engine):
+        monkeypatch.setattr(module, "_CLOSE_SECONDS", 0.5)
     shard, kept, answers = one.shards[0], Kept(), threading.Event()
     sql(shard, album(1))
     with capturing(one, SMALL, kept) as worker:

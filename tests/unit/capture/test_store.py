@@ -249,3 +249,16 @@ def test_an_endpoint_that_is_away_may_come_back(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(StateError) as told:
         Store(DynamoItems(client, "t"), seconds=6).sign("a", 1)
     assert told.value.passes
+
+
+def test_a_table_that_is_asked_for_again_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    store = Store(SqliteItems(tmp_path / "state.db"), seconds=6)
+    for table in ("photos", "albums"):
+        store.ask("shard_0", table)
+    asked = store.asked("shard_0")
+    assert list(asked) == ["photos", "albums"]
+    assert store.asked("shard_1") == {}
+    store.ask("shard_0", "photos")
+    for table, at in asked.items():
+        store.answer("shard_0", table, at)
+    assert list(store.asked("shard_0")) == ["photos"]

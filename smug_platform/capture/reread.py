@@ -1,0 +1,111 @@
+"""One table read anew, in its place in the order of the shard's changes.
+
+An engine of its own, with neither offsets nor a replica's connection, takes Debezium's snapshot of
+that table: DROP, CREATE and the rows, all at one position. The stream is brought to just before
+that position, waits there, and goes on after the rows. So what is on the stream stays in the order
+of positions, and a reader needs no rule for it that a first snapshot does not need as well.
+"""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+
+from smug_platform.capture import server as source_server
+from smug_platform.capture.config import engine_properties
+from smug_platform.capture.consumer import Batch
+from smug_platform.capture.debezium import Debezium
+from smug_platform.capture.doctor import preflight
+from smug_platform.capture.epoch import Stream, decide
+from smug_platform.capture.failures import NOTHING_TO_DO, NeedsSnapshot, SourceUnavailable
+from smug_platform.capture.position import file_number
+from smug_platform.capture.publisher import Closed, Publisher
+from smug_platform.capture.state import State
+from smug_platform.capture.status import Meter
+from smug_platform.settings import Shard
+from smug_platform.tables.table import Source
+
+_MEMORY = {
+    "snapshot.mode": "initial_only",
+    "offset.storage": "org.apache.kafka.connect.storage.MemoryOffsetBackingStore",
+    "schema.history.internal": "io.debezium.relational.history.MemorySchemaHistory",
+    # Else it waits for a minute to register its metrics under the names of the stream's.
+    "custom.metric.tags": "engine=table",
+    # It stands still while the stream comes up to it: the server must not hang up meanwhile.
+    "driver.sessionVariables": "net_write_timeout=86400",
+}
+_TICK_SECONDS = 0.1
+
+
+class Reread:
+    """The snapshot of one table. publisher: of the shard's stream, which takes its rows too."""
+
+    def __init__(
+        self, shard: Shard, source: Source, table: str, *, publisher: Publisher, meter: Meter
+    ) -> None:
+        self._shard, self._table = shard, source.table(table)
+        self._source = replace(source, tables=(self._table,))
+        self._publisher, self._meter = publisher, meter
+        self._rows, self._about, self._is_read = 0, 0, threading.Event()
+        self._debezium: Debezium | None = None
+
+    def start(self) -> None:
+        """Begin to read. Raises SourceError, a NeedsSnapshot when this is not the server that is
+        streamed.
+        """
+        columns = preflight(self._shard, self._source)
+        self._prepare(self._publisher.state)
+        properties = engine_properties(self._shard, self._source, Path(), columns=columns)
+        self._meter.read_anew(self._table.name, 0, self._about)
+        name = f"{self._shard.name}-{self._table.name}"
+        self._debezium = Debezium(name, properties | _MEMORY, self._take)
+        self._debezium.start()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all rows are durable in the stream; raises the SourceError that ended it."""
+        if self._is_read.is_set():
+            return self._publisher.is_idle
+        if self._debezium and self._debezium.completion.done.is_set():
+            error = self._debezium.failure(self._shard.name)
+            if isinstance(error, NeedsSnapshot):  # of this table, and no other
+                raise SourceUnavailable(error.problem, remedy="it is read again by itself")
+            raise error
+        return False
+
+    def close(self) -> None:
+        """End it, in bounded time."""
+        if self._debezium is not None:
+            self._debezium.close()
+
+    def _prepare(self, state: State) -> None:
+        """See that the server is the one that is streamed, and begin a new binlog file.
+
+        An earlier snapshot of the table may have come from the place where the binlog stands.
+        """
+        with source_server.connect(self._shard) as connection:
+            server = source_server.read_server(connection, state.mark)
+            stream = Stream(state.incarnation)
+            decision = decide(state, server, stream=stream, tables=state.tables)
+            if decision.snapshot:
+                raise NeedsSnapshot(f"{self._shard.name}: {decision.reason}", remedy=NOTHING_TO_DO)
+            source_server.advance_binlog(connection)
+            self._about = source_server.count_about(
+                connection, self._source.database, self._table.name
+            )
+
+    def _take(self, batch: Batch) -> None:
+        """Called by the engine's thread: hand on what the snapshot brings, once it is its turn."""
+        if batch.changes and not self._is_read.is_set():
+            source = orjson.loads(batch.changes[0].value)["source"]
+            self._publisher.stop_before((file_number(source["file"]), int(source["pos"])))
+            while not self._publisher.has_stopped.wait(_TICK_SECONDS):
+                if self._publisher.is_closed:
+                    raise Closed
+            self._publisher.offer(replace(batch, offset=None))
+            topic = f"{self._shard.name}.{self._source.database}.{self._table.name}"
+            self._rows += sum(change.topic == topic for change in batch.changes)
+            self._meter.read_anew(self._table.name, self._rows, self._about)
+        if not orjson.loads(batch.offset or "{}").get("snapshot"):
+            self._is_read.set()

@@ -1,0 +1,52 @@
+"""`smug snapshot`: tables read anew while their shards are streamed."""
+
+from typing import Annotated, Optional
+
+import typer
+
+from smug_platform.errors import SourceError
+from smug_platform.settings import load_settings
+
+
+def snapshot(
+    tables: Annotated[list[str], typer.Argument(help="Declared tables.", show_default=False)],
+    shard: Annotated[
+        Optional[list[str]],  # noqa: UP045  typer reads this
+        typer.Option(help="A shard by name or number; all when none is given.", show_default=False),
+    ] = None,
+) -> None:
+    """Read tables anew from the source, while capture goes on.
+
+    For rows that the binlog never told of: after a cascade, a partition that was dropped, or what
+    `smug verify` finds. Rows that are gone at the source go, changes meanwhile are kept. It only
+    asks: the worker that has the shard begins within some seconds and reads one table after
+    another. `smug status` shows how far it is. The shard's other changes wait until a table is
+    read, so its lag grows meanwhile; a worker that dies has it begun anew by the next.
+
+    Examples:
+      smug snapshot photos
+
+      smug snapshot photos albums --shard 1
+    """
+    from smug_platform.capture.resources import open_store
+    from smug_platform.tables.flickr import FLICKR
+
+    settings = load_settings()
+    settings.require_shards()
+    declared = {table.name for table in FLICKR.tables}
+    if unknown := [name for name in tables if name not in declared]:
+        raise SourceError(
+            f"no table {unknown[0]!r} is declared",
+            remedy=f"declare it, or choose of {', '.join(sorted(declared))}",
+        )
+    names = [each.name for each in settings.shards]
+    chosen = [names[int(s)] if s.isdigit() and int(s) < len(names) else s for s in shard or names]
+    if strange := [name for name in chosen if name not in names]:
+        raise SourceError(
+            f"there is no shard {strange[0]!r}", remedy=f"choose of {', '.join(names)}"
+        )
+    store = open_store(settings)
+    for name in chosen:
+        for table in tables:
+            store.ask(name, table)
+            typer.echo(f"{table} of {name} will be read anew: see smug status")
