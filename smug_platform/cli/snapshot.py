@@ -17,11 +17,9 @@ def snapshot(
 ) -> None:
     """Read tables anew from the source, while capture goes on.
 
-    For rows that the binlog never told of: after a cascade, a partition that was dropped, or what
-    `smug verify` finds. Rows that are gone at the source go, changes meanwhile are kept. It only
-    asks: the worker that has the shard begins within some seconds and reads one table after
-    another. `smug status` shows how far it is. The shard's other changes wait until a table is
-    read, so its lag grows meanwhile; a worker that dies has it begun anew by the next.
+    For rows that the binlog never told of, or that `smug verify` finds. Rows that are gone at the
+    source go, changes meanwhile are kept. It only asks: the worker that has the shard begins within
+    some seconds, and `smug status` shows how far it is. The shard's other changes wait meanwhile.
 
     Examples:
       smug snapshot photos
