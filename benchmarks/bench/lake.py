@@ -50,7 +50,12 @@ def base_rows(shape: Shape, start: int, end: int) -> pa.Table:
 
 def make_base(home: Path, shape: Shape, rows: int) -> None:
     """Make the lake's table with so many rows, in files of a million."""
-    catalog, target, state = catalog_in(home), shape.target, State()
+    make_table(catalog_in(home), shape, rows)
+
+
+def make_table(catalog: Catalog, shape: Shape, rows: int) -> None:
+    """The same in any catalog."""
+    target, state = shape.target, State()
     for number in range(SHARDS):
         state = evolve(state, target.table, f"shard_{number}", _START, shape.created())
     table = iceberg.create(catalog, name_of(target), new_schema(target, plan(target, state)))

@@ -20,7 +20,7 @@ from pyiceberg.table import Table as Iceberg
 
 from smug_platform import iceberg
 from smug_platform.capture.position import Position
-from smug_platform.errors import SmugError, SourceError
+from smug_platform.errors import SmugError, SourceError, WarehouseError
 from smug_platform.lake.merge import STATE, name_of
 from smug_platform.lake.state import State
 from smug_platform.lake.target import Target
@@ -94,6 +94,11 @@ def reconcile(
     table, NotArrived when something has not come through in time: nothing was compared then.
     """
     settings.require_shards()
+    if settings.redshift:
+        raise WarehouseError(
+            "rows are compared with replicas in DuckDB, and the warehouse is Redshift",
+            remedy="see `smug status` for what is loaded, and the check keys_unique of each table",
+        )
     names = None if tables is None else set(tables)
     chosen = [table for table in source.tables if names is None or table.name in names]
     if unknown := (names or set()) - {table.name for table in chosen}:

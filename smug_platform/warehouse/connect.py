@@ -31,8 +31,8 @@ def connect(
     """
     if settings.warehouse != "duckdb":
         raise WarehouseError(
-            f"the loader of this version writes to DuckDB, not to {settings.warehouse}",
-            remedy="set SMUG_ENV to local, or load Redshift from the lake with COPY",
+            "this reads DuckDB's file, and the warehouse is Redshift",
+            remedy="ask Redshift itself, or set SMUG_ENV to local",
         )
     path = settings.warehouse_path
     if read_only and not path.exists():

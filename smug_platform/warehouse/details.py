@@ -4,13 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import duckdb
-
 from smug_platform.settings import Settings
-from smug_platform.warehouse.connect import connect
 from smug_platform.warehouse.dbt import DbtResult, target_path
-from smug_platform.warehouse.load import loads
 from smug_platform.warehouse.models import Graph, Model
+from smug_platform.warehouse.open import Warehouse, open_warehouse
 
 
 @dataclass(frozen=True)
@@ -30,54 +27,51 @@ class Details:
 def details(
     settings: Settings, graph: Graph, result: DbtResult, *, columns: bool = False
 ) -> dict[str, Details]:
-    """Details of the models that the build made, by unique id; none where it is not DuckDB.
+    """Details of the models that the build made, by unique id.
 
     columns: also their columns and lineage.
     """
-    if settings.warehouse != "duckdb":
-        return {}
     made = [
         graph.models[node.unique_id]
         for node in result.nodes
         if node.status == "success" and node.unique_id in graph.models
     ]
-    with connect(settings) as connection:
-        newest = {load.table: load.committed_at for load in loads(connection)}
+    with open_warehouse(settings) as warehouse:
+        newest = {load.table: load.committed_at for load in warehouse.loads()}
         found = {
             model.unique_id: Details(
-                _rows(connection, model) if columns or model.materialized != "view" else None,
+                _rows(warehouse, model) if columns or model.materialized != "view" else None,
                 _newest(graph, model, newest),
             )
             for model in made
         }
-        return _with_columns(settings, graph, connection, made, found) if columns else found
+        return _with_columns(settings, graph, warehouse, made, found) if columns else found
 
 
 def _with_columns(
     settings: Settings,
     graph: Graph,
-    connection: duckdb.DuckDBPyConnection,
+    warehouse: Warehouse,
     made: Iterable[Model],
     found: Mapping[str, Details],
 ) -> dict[str, Details]:
     from smug_platform.warehouse.lineage import column_lineage, relation_columns
 
-    relations = relation_columns(connection)
+    relations = relation_columns(graph, warehouse)
     compiled = target_path(settings) / "compiled"
     return {
         model.unique_id: Details(
             found[model.unique_id].rows,
             found[model.unique_id].committed_at,
             relations.get(f"{model.layer}.{model.name}", {}),
-            column_lineage(graph, model, compiled, relations, dialect="duckdb"),
+            column_lineage(graph, model, compiled, relations, dialect=settings.warehouse),
         )
         for model in made
     }
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
-    rows = connection.execute(f"select count(*) from {model.relation}").fetchall()
-    return int(rows[0][0])
+def _rows(warehouse: Warehouse, model: Model) -> int:
+    return int(warehouse.ask(f"select count(*) from {model.relation}")[0][0])
 
 
 def _newest(graph: Graph, model: Model, newest: Mapping[str, datetime | None]) -> datetime | None:

@@ -7,28 +7,34 @@ change.
 from collections.abc import Mapping
 from pathlib import Path
 
-import duckdb
 from sqlglot import exp, parse_one
 from sqlglot.lineage import lineage
 from sqlglot.optimizer import optimize
 from sqlglot.schema import MappingSchema
 
 from smug_platform.warehouse.models import Graph, Model
+from smug_platform.warehouse.open import Warehouse
 
 Columns = Mapping[str, str]
 """Column types by column name."""
 
 
-def relation_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, Columns]:
-    """The columns of every table and view of the warehouse, by `schema.name`."""
-    found: dict[str, Columns] = {}
-    rows = connection.execute(
-        "select table_schema || '.' || table_name, column_name, data_type "
+def relation_columns(graph: Graph, warehouse: Warehouse) -> dict[str, Columns]:
+    """The columns of every table and view of the warehouse, by `schema.name`.
+
+    Redshift's own list lacks late-binding views: of a model that it lacks, what dbt declares.
+    """
+    found: dict[str, dict[str, str]] = {}
+    rows = warehouse.ask(
+        "select table_schema, table_name, column_name, data_type "
         "from information_schema.columns order by ordinal_position"
-    ).fetchall()
-    for relation, column, kind in rows:
-        found[relation] = {**found.get(relation, {}), column: kind}
-    return found
+    )
+    for schema, name, column, kind in rows:
+        found.setdefault(f"{schema}.{name}", {})[str(column)] = str(kind)
+    for model in graph.models.values():
+        declared = {column: kind for column, kind, _ in model.columns}
+        found.setdefault(f"{model.layer}.{model.name}", declared)
+    return {relation: columns for relation, columns in found.items() if columns}
 
 
 def column_lineage(

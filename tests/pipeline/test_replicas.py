@@ -5,6 +5,8 @@ in by IAM; on the machine's disk for DuckDB.
 """
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,6 +25,7 @@ from smug_platform.lake.target import Target
 from smug_platform.raw.catalog import open_catalog
 from smug_platform.settings import load_settings
 from smug_platform.settings_warehouse import RedshiftSettings
+from smug_platform.warehouse import load as duckdb_loader
 from smug_platform.warehouse import redshift as loader
 from smug_platform.warehouse.connect import connect
 from smug_platform.warehouse.open import DuckDB, refresh_all, unloaded
@@ -225,6 +228,66 @@ def test_P04_a_conflict_is_tried_again_within_bounds(
     on_redshift.assert_equal()
 
 
+def test_P04_on_duckdb_a_load_that_ends_before_its_commit_is_loaded_once(
+    on_duckdb: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = on_duckdb.shards[0]
+    one.insert(photo(1), photo(2))
+    on_duckdb.merge()
+    on_duckdb.load()
+    one.update({"id": 1}, title="new")
+    one.insert(photo(3))
+    on_duckdb.merge()
+    with monkeypatch.context() as patch:
+        patch.setattr(duckdb_loader, "_record", _ends)
+        with pytest.raises(KeyboardInterrupt):
+            on_duckdb.load()
+    assert on_duckdb.live() == {1: "t1", 2: "t2"}
+    assert on_duckdb.load() is not None
+    on_duckdb.assert_equal()
+    assert on_duckdb.load() is None
+
+
+def _ends(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_P05_on_duckdb_what_waits_for_a_file_that_is_held_is_loaded_afterwards(
+    tmp_path: Path,
+) -> None:
+    settings = load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path)})
+    with connect(settings) as connection:
+        world = World(open_catalog(settings), DuckDB(connection), "duckdb")
+        world.shards[0].insert(photo(0))
+        world.merge()
+        world.load()
+    code = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(); input()"
+    argv = [sys.executable, "-uc", code, str(settings.warehouse_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(argv, **pipes) as holder:  # type: ignore[call-overload]
+        holder.stdout.readline()
+        for number in range(1, 4):
+            world.shards[0].insert(photo(number))
+            assert world.merge().written == 1, "the lake goes on"
+        with pytest.raises(WarehouseError, match="is held by process") as told:
+            connect(settings, wait=0.1)
+        assert told.value.passes
+    with connect(settings) as connection:
+        world.warehouse = DuckDB(connection)
+        world.load()
+        world.assert_equal()
+
+
+def test_P07_on_duckdb_no_row_is_refused(on_duckdb: World) -> None:
+    one = on_duckdb.shards[0]
+    one.insert(photo(1, title="é" * 40_000), photo(2, title="a\0b"), photo(3, exif="no JSON"))
+    on_duckdb.merge()
+    found = on_duckdb.load()
+    assert found is not None
+    assert (found.rows, found.rejected, found.cut) == (3, 0, 0)
+    assert on_duckdb.live() == {1: "é" * 40_000, 2: "a\0b", 3: "t3"}
+
+
 def test_P05_what_waits_for_a_paused_warehouse_is_loaded_afterwards(
     on_redshift: World, redshift_settings: RedshiftSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,6 +398,30 @@ def test_P08_readers_see_the_old_or_the_new_rows_while_all_is_loaded_anew(
     assert seen <= {(100,), (99,)}
     assert (100,) in seen
     on_redshift.assert_equal()
+
+
+def test_P08_on_duckdb_a_reader_sees_one_state_while_all_is_loaded_anew(on_duckdb: World) -> None:
+    one = on_duckdb.shards[0]
+    one.insert(*[photo(number) for number in range(100)])
+    on_duckdb.merge()
+    on_duckdb.load()
+    assert isinstance(on_duckdb.warehouse, DuckDB)
+    live = "select count(*) from warehouse.photos where not _is_deleted"
+    with closing(on_duckdb.warehouse.connection.cursor()) as reader:
+        reader.execute("begin")
+        assert reader.execute(live).fetchall() == [(100,)]
+        renamed = [c | {"name": "m"} if c["name"] == "n" else c for c in COLUMNS]
+        rows = [{"m" if k == "n" else k: v for k, v in row.items()} for row in one.rows]
+        one.alter(renamed, "ALTER TABLE photos CHANGE COLUMN n m INT", rows)
+        one.delete({"id": 5})
+        on_duckdb.merge()
+        found = on_duckdb.load()
+        assert found is not None
+        assert found.full
+        assert reader.execute(live).fetchall() == [(100,)]
+        reader.execute("commit")
+        assert reader.execute(live).fetchall() == [(99,)]
+    on_duckdb.assert_equal()
 
 
 def test_P10_what_merging_spared_the_warehouse_equals_a_recount(world: World) -> None:

@@ -10,7 +10,9 @@ from dbt.cli.main import dbtRunner
 from smug_platform.settings import load_settings
 from smug_platform.warehouse import dbt
 from smug_platform.warehouse.builds import built_at, versions
-from smug_platform.warehouse.dbt import PROJECT_DIR
+from smug_platform.warehouse.dbt import PROJECT_DIR, prepare_manifest
+from smug_platform.warehouse.details import details
+from smug_platform.warehouse.models import read_graph
 from smug_platform.warehouse.open import open_warehouse
 from tests.pipeline.dbt.conftest import Built, Content, Later, OnRedshift
 from tests.redshift.fixtures import Bucket
@@ -61,11 +63,17 @@ def test_P09_intervals_of_a_history_are_contiguous(on_redshift: OnRedshift) -> N
     assert count[0] > len(on_redshift.redshift.ask("select account_id from marts.dim_accounts"))
 
 
-def test_what_was_built_is_recorded_in_redshift(on_redshift: OnRedshift) -> None:
+def test_what_was_built_is_known_of_redshift(on_redshift: OnRedshift) -> None:
     with on_redshift.production():
         settings = load_settings({**os.environ, "SMUG_ENV": "prod"})
         with open_warehouse(settings) as warehouse:
             known, at = versions(warehouse), built_at(warehouse)
+            part = on_redshift.results[1]
+            graph = read_graph(prepare_manifest(settings))
+            found = details(settings, graph, part, columns=True)
+    (name,) = [one for one in found if one.endswith(".dim_photos")]
+    assert found[name].rows == len(on_redshift.content[1]["marts.dim_photos"])
+    assert found[name].lineage["title"] == [("model.smug.stg_photos", "title")]
     models = {n.unique_id for n in on_redshift.results[1].nodes if n.unique_id.startswith("model.")}
     assert known.keys() == models
     assert at is not None
