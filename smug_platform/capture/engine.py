@@ -133,6 +133,7 @@ class Engine:
     def _attend(self, publisher: Publisher, completion: Completion) -> None:
         """Until the engine ends or is to end: tell the status, and watch the server."""
         watch = Watch(self._shard)
+        watch.begin()
         told = watched = time.monotonic()
         while not completion.done.wait(_TICK_SECONDS):
             if self._stopping.is_set() or publisher.failure is not None:
