@@ -18,6 +18,9 @@ export DAGSTER_HOME := $(SMUG_HOME)/dagster
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Without bytecode each process that a test starts would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
