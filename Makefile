@@ -2,7 +2,7 @@
 # requirements.lock and pyproject.toml are no newer than its stamp.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check dev up down bench clean setup mariadb
+.PHONY: help demo test check dev up down bench clean setup mariadb percona
 MAKEFLAGS += --silent --no-print-directory
 
 VENV := .venv
@@ -18,13 +18,16 @@ export DAGSTER_HOME := $(SMUG_HOME)/dagster
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Without bytecode each process that a test starts would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## the whole way once: shards, workload, capture, lake, warehouse, bi, verified
 	$(BIN)/smug demo
 
-test: setup ## all tests
+test: setup percona ## all tests
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: setup ## ruff, mypy, sqlfluff
@@ -84,6 +87,13 @@ mariadb:
 	PATH="$$PATH:/usr/sbin:/usr/local/sbin"; $(APT); \
 	command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null && command -v mariadb-binlog >/dev/null \
 	|| apt mariadbd "MariaDB server 10.6 or later, with mariadb-install-db and mariadb-binlog" mariadb-server-core mariadb-client
+
+# The real pt-online-schema-change, for its test alone (2 MB): without it that one is skipped.
+percona:
+	$(APT); \
+	command -v pt-online-schema-change >/dev/null \
+	|| apt pt-online-schema-change "Percona Toolkit" percona-toolkit \
+	|| echo "pt-online-schema-change is missing: its test is skipped" >&2
 
 $(BIN)/uv:
 	$(APT); \

@@ -135,6 +135,7 @@ class Engine:
         Returns the table that is to be read anew, and when that was asked, if it is for that.
         """
         watch = Watch(self._shard)
+        watch.begin()
         told = watched = time.monotonic()
         while not completion.done.wait(_TICK_SECONDS):
             if self._stopping.is_set() or publisher.failure is not None:

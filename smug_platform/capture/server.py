@@ -5,8 +5,10 @@ effect. What would stop Debezium later is found by `doctor`.
 """
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pymysql
@@ -26,6 +28,22 @@ _NO_BINLOG, _WRONG_PLACE = 1381, 1220
 _MARK_EVENTS = 5
 
 Connection: TypeAlias = "pymysql.connections.Connection[DictCursor]"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a server. It began between earliest and latest, in seconds of the monotonic clock:
+    a server tells whole seconds, and an answer takes its time.
+    """
+
+    server_id: int
+    earliest: float
+    latest: float
+
+    def is_same(self, other: "Run") -> bool:
+        """Whether both may be one run."""
+        overlap = self.earliest <= other.latest and other.earliest <= self.latest
+        return self.server_id == other.server_id and overlap
 
 
 @contextmanager
@@ -96,6 +114,15 @@ def newest_position(connection: Connection) -> tuple[str, int]:
     except pymysql.err.ProgrammingError:  # MySQL 8.4 took the old name away
         status = ask_one(connection, "SHOW BINARY LOG STATUS")
     return str(status["File"]), int(status["Position"])
+
+
+def read_run(connection: Connection) -> Run:
+    """Which server answers, and since when it runs, by this machine's clock."""
+    asked = time.monotonic()
+    uptime = float(ask_one(connection, "SHOW GLOBAL STATUS LIKE 'Uptime'")["Value"])
+    answered = time.monotonic()
+    server_id = int(ask_one(connection, "SELECT @@server_id AS id")["id"])
+    return Run(server_id, asked - uptime - 1, answered - uptime + 1)
 
 
 def make_mark(connection: Connection, file: str, pos: int) -> Mark | None:

@@ -1,8 +1,9 @@
 """What Debezium does not notice about its server, noticed.
 
 After RESET MASTER a MariaDB server goes on sending heartbeats from the deleted file, and no change
-ever comes; a server that went away leaves silence, and so does a half-open connection. So every
-few seconds the server is asked, on a connection of its own, where it writes.
+ever comes; a server that went away leaves silence, and so does a half-open connection, also when
+another server has taken its place. So every few seconds the server is asked, on a connection of its
+own, who it is, since when it runs and where it writes.
 """
 
 import time
@@ -33,6 +34,12 @@ class Watch:
     shard: Shard
     _seen: str = ""
     _since: float = field(default_factory=time.monotonic)
+    _run: source_server.Run | None = None
+
+    def begin(self) -> None:
+        """Note which server it is that the engine begins with."""
+        with source_server.connect(self.shard) as connection:
+            self.recognize(source_server.read_run(connection))
 
     def check(
         self, place: Place, begun: tuple[str, int] | None, *, busy: bool = False
@@ -44,10 +51,24 @@ class Watch:
         server's.
         """
         with source_server.connect(self.shard) as connection:
+            self.recognize(source_server.read_run(connection))
             newest = source_server.newest_position(connection)
             mark = source_server.make_mark(connection, *begun) if begun else None
         self.judge(place, newest, now=time.monotonic(), busy=busy)
         return mark
+
+    def recognize(self, run: source_server.Run) -> None:
+        """Compare who answers with who did before: the next start finds out what has become of it.
+
+        The engine may still hang on the connection to the former, or have lost it in silence.
+        """
+        before, self._run = self._run or run, run
+        if not run.is_same(before):
+            raise SourceUnavailable(
+                f"{self.shard.name}: the server was started anew, or another answers there"
+                f" (server_id {run.server_id}, was {before.server_id})",
+                remedy="nothing to do: capture connects anew",
+            )
 
     def judge(self, place: Place, newest: tuple[str, int], *, now: float, busy: bool) -> None:
         """Compare the engine's place with the server's newest, at a moment (seconds)."""

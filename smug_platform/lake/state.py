@@ -14,7 +14,7 @@ the shards that lack something of the union, for people; nothing is decided by i
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -87,7 +87,7 @@ class State:
         """The state that `to_json` wrote."""
         found = json.loads(text)
         schemas = {
-            shard: (position, tuple(SourceColumn(**column) for column in columns))
+            shard: (position, tuple(map(_source_column, columns)))
             for shard, (position, columns) in found["schemas"].items()
         }
         return cls(
@@ -123,6 +123,7 @@ def evolve(state: State, table: Table, shard: str, position: int, event: Any) ->
         if change["table"] is not None:
             columns = _columns(table, change["table"]["columns"])
             if change["type"] == "ALTER":
+                columns = _still_real(columns, state.schemas.get(shard, (0, ()))[1])
                 state = _alter(state, table, shard, (position, columns), event)
             state = _drop(state, shard, position, columns)
             state = _hold(state, shard, (position, columns), at=event["source"]["ts_ms"])
@@ -138,6 +139,16 @@ def _hold(
         return state
     behind = follow_drift(state.behind, state.schemas, schemas, renamed=state.aliases, at=at)
     return replace(state, schemas=schemas, behind=behind)
+
+
+def _still_real(
+    columns: tuple[SourceColumn, ...], before: tuple[SourceColumn, ...]
+) -> tuple[SourceColumn, ...]:
+    """The columns after an ALTER: rows that came while one was a REAL stay what they are, also when
+    it is a DOUBLE then. Only a new snapshot brings their values.
+    """
+    reals = {column.name for column in before if column.type == "REAL"}
+    return tuple(replace(c, type="REAL") if c.name in reals else c for c in columns)
 
 
 def _drop(state: State, shard: str, position: int, columns: tuple[SourceColumn, ...]) -> State:
@@ -164,10 +175,32 @@ def _columns(table: Table, columns: list[dict[str, Any]]) -> tuple[SourceColumn,
             scale=column["scale"],
             optional=column["optional"],
             default=_default(column),
+            members=_members(column["enumValues"] or ()),
         )
         for column in sorted(columns, key=lambda column: column["position"])
         if column["name"] not in table.excluded
     )
+
+
+def _source_column(found: dict[str, Any]) -> SourceColumn:
+    """The column that `to_json` wrote."""
+    members = tuple((come, real) for come, real in found.get("members", ()))
+    return SourceColumn(**{**found, "members": members})
+
+
+def _members(literals: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    r"""The members that Debezium gives in another spelling when it reads the binlog.
+
+    It takes them as they were written between the quotes, with quotes made single and a backslash
+    before a comma; a snapshot has them from the server.
+
+    >>> _members(["'a'", "'a,b'", "'it''s'", r"'x\ny'"]) == ((r"a\,b", "a,b"), (r"x\ny", "x\ny"))
+    True
+    """
+    written = [literal[1:-1] for literal in literals]
+    spelled = [text.replace(",", r"\,").replace(r"\'", "'").replace("''", "'") for text in written]
+    pairs = zip(spelled, map(_unescaped, written), strict=True)
+    return tuple((come, real) for come, real in pairs if come != real)
 
 
 def _default(column: dict[str, Any]) -> str | None:

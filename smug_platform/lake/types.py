@@ -6,8 +6,8 @@ read; a row in which that happens goes to quarantine. A type that is not listed 
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from pyiceberg.types import (
     BinaryType,
@@ -40,7 +40,8 @@ class SourceColumn:
     """A column as the source's schema-change events describe it.
 
     type: the MySQL type's name in capitals, e.g. "BIGINT UNSIGNED"; length and scale as declared;
-    default: the literal that rows written before the column was added read as.
+    default: the literal that rows written before the column was added read as; members: of an ENUM
+    or SET, those that come from the binlog in another spelling, as (spelling, member).
     """
 
     name: str
@@ -49,6 +50,7 @@ class SourceColumn:
     scale: int | None = None
     optional: bool = True
     default: str | None = None
+    members: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,6 @@ TYPES: dict[str, LakeType] = {
     "DOUBLE": _DOUBLE,
     "DOUBLE UNSIGNED": _DOUBLE,
     "DOUBLE PRECISION": _DOUBLE,
-    "REAL": _DOUBLE,
     "DATE": _DATE,
     "DATETIME": LakeType(TimestampType(), "make_timestamp(try_cast($ as bigint))"),
     "TIMESTAMP": LakeType(TimestamptzType(), _INSTANT),
@@ -131,13 +132,19 @@ _SYNONYMS = {
 
 
 def lake_type(column: SourceColumn) -> LakeType:
-    """The lake's type of a source column.
+    """The lake's type of a source column; raises LakeError for one whose values come wrong.
 
     >>> lake_type(SourceColumn("id", "BIGINT UNSIGNED")).iceberg
     DecimalType(precision=20, scale=0)
     >>> lake_type(SourceColumn("price", "DECIMAL", 65, 30)).iceberg  # beyond 38 digits: text
     StringType()
     """
+    if column.type.upper() == "REAL":
+        raise LakeError(
+            f"{column.name} was made a REAL while capture ran, which Debezium reads in single"
+            " precision",
+            remedy="make it a DOUBLE, then take a new snapshot of the table",
+        )
     name = re.sub(r" (SIGNED|ZEROFILL)", "", column.type.upper())
     base, _, rest = name.partition(" ")
     name = f"{_SYNONYMS.get(base, base)} {rest}".strip()
@@ -145,6 +152,8 @@ def lake_type(column: SourceColumn) -> LakeType:
         return _decimal(column.length or 10, column.scale or 0)
     if name == "BIT":
         return _bit(column.length or 1)
+    if column.members:
+        return _spelled(column.members, is_set=name == "SET")
     if name == "FLOAT" and (column.length or 0) > 24 and column.scale is None:
         return _DOUBLE
     return TYPES.get(name, _TEXT)
@@ -154,6 +163,19 @@ def _decimal(precision: int, scale: int) -> LakeType:
     if precision > MAX_DECIMAL:
         return _TEXT
     return LakeType(DecimalType(precision, scale), _cast(f"decimal({precision},{scale})"))
+
+
+def _spelled(members: Iterable[tuple[str, str]], *, is_set: bool) -> LakeType:
+    """Text in which these members are respelled; a SET is a list of them with commas between."""
+    cases = " ".join(f"when {_quote(come)} then {_quote(real)}" for come, real in members)
+    if not is_set:
+        return LakeType(StringType(), f"case $ {cases} else $ end", can_raise=False)
+    each = f"list_transform(string_split($, ','), lambda m: case m {cases} else m end)"
+    return LakeType(StringType(), f"array_to_string({each}, ',')", can_raise=False)
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _bit(width: int) -> LakeType:
@@ -196,6 +218,8 @@ def common_type(table: str, column: str, old: IcebergType, new: IcebergType) -> 
 
 def common(table: str, variants: list[SourceColumn]) -> LakeType:
     """The lake type of a column that shards declare in different ways; raises LakeError."""
+    members = tuple(dict.fromkeys(pair for variant in variants for pair in variant.members))
+    variants = [replace(variant, members=members) if members else variant for variant in variants]
     found = lake_type(variants[0])
     for variant in variants[1:]:
         other = lake_type(variant)

@@ -107,8 +107,11 @@ class Redshift:
             found = change(catalog, target, held.get(target.name))
             if found is None:
                 return total
-            step = self._load(_first(found))
+            part = _first(found)
+            step = self._load(part)
             total = step if total is None else step.after(total)
+            if part is found:
+                return total
 
     def _prepare(self) -> None:
         """Make the schema and the records that are not there; one thread at a time."""
@@ -135,10 +138,9 @@ class Redshift:
         scratch = f"{self._settings.scratch}/{found.target.name}/{uuid4()}"
 
         def once(session: Session) -> Loaded:
-            loading = Loading(session, found, self._settings.role, why=why)
-            files = Files(found, loading.wanted, scratch, fitted=fitted)
+            files = Files(found, scratch, fitted=fitted)
             try:
-                return loading.run(files)
+                return Loading(session, files, self._settings.role, why=why).run()
             except LoadRefused as refused:
                 session.roll_back()
                 raise LoadRefused(session.reason() or str(refused)) from refused

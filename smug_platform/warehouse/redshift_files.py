@@ -38,13 +38,13 @@ class Files:
     """The files of one change, as COPY is to load them.
 
     scratch: URI of a folder of this load's own. fitted: what does not fit is cut or left out, for
-    which every file is read.
+    which every file is read. columns: of the replica, to be set before `parts` is asked for.
     """
 
     change: Change
-    columns: Sequence[Column]
     scratch: str
     fitted: bool = False
+    columns: Sequence[Column] = ()
     rejects: list[Reject] = field(default_factory=list)
     cut: int = 0
     _written: list[str] = field(default_factory=list)

@@ -5,7 +5,6 @@ JSON or binary value is too long, for half of one is another or none; whose text
 NUL; or whose JSON is none.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,12 +12,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smug_platform.warehouse.redshift_types import Column
+from smug_platform.warehouse.redshift_types import KEY, Column
 
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that Redshift can't take. key: its identity, as JSON."""
+    """A row that Redshift can't take. key: the values of its identity, as `KEY` joins them."""
 
     key: str
     column: str
@@ -106,4 +105,5 @@ def _is_json(text: str) -> bool:
 
 
 def _key(rows: pa.Table, row: int, identity: Sequence[str]) -> str:
-    return json.dumps({name: str(rows[name][row].as_py()) for name in identity})
+    values = (rows[name][row].as_py() for name in identity)
+    return KEY.join(one.hex() if isinstance(one, bytes) else str(one) for one in values)

@@ -1,13 +1,12 @@
 """One transaction of the loader into Redshift: from one record of what is loaded to the next."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from smug_platform.errors import LakeError
-from smug_platform.lake.feed import Change
 from smug_platform.lake.merge import STATE
 from smug_platform.lake.state import State
 from smug_platform.warehouse import redshift_sql as sql
@@ -24,27 +23,33 @@ READ_LOADS = (
 
 
 class Loading:
-    """Brings one replica up by one change.
+    """Brings one replica up by one change, whose files are given.
 
     role: of IAM, that COPY reads with. why: the reason of the last try, where COPY refused a file.
     """
 
-    def __init__(self, session: Session, change: Change, role: str, *, why: str = "") -> None:
+    def __init__(self, session: Session, files: Files, role: str, *, why: str = "") -> None:
         self._session = session
-        self._change = change
+        self._files = files
+        self._change = files.change
         self._role = role
         self._why = why
         self._reached: list[tuple[Any, ...]] = []
 
+    @property
+    def _columns(self) -> Sequence[Column]:
+        """The lake's columns, in the types that the replica has."""
+        return self._files.columns
+
     @cached_property
-    def wanted(self) -> tuple[Column, ...]:
+    def _wanted(self) -> tuple[Column, ...]:
         """The lake's columns, in Redshift's types."""
         table = self._change.table
         state = table.properties.get(STATE)
         declared = State.from_json(state).columns() if state else []
         return columns(table.schema().as_arrow(), declared)
 
-    def run(self, files: Files) -> Loaded:
+    def run(self) -> Loaded:
         """Load the files in one transaction, and commit it.
 
         Raises LoadRefused when COPY can't load a file, LakeError when a key would be there twice,
@@ -57,15 +62,17 @@ class Loading:
             return Loaded(name, before.snapshot_id, 0, 0, self._count(replica(name)), skipped=True)
         if not change.full:
             check_continuity(name, change.since, before)
-        statements, held = evolved(change.target, types, self.wanted, full=change.full)
+        statements, held = evolved(change.target, types, self._wanted, full=change.full)
         for statement in statements:
             self._session.ask(statement)
-        rows = self._stage(files, in_place=bool(held))
-        self._check_once(files, rows)
-        loaded = self._replace(rows, held=bool(types), in_place=bool(held), files=files)
-        wanted = {column.name: column.type for column in self.wanted}
-        self._record(loaded, None if change.full else before, wanted | held, files)
-        for table in [*(stage.name for stage in files.stages), sql.NET]:
+        # A type that is there may be wider than the lake's, or text where the lake has JSON.
+        self._files.columns = [Column(c.name, held.get(c.name, c.type)) for c in self._wanted]
+        rows = self._stage(in_place=bool(held))
+        self._check_once(rows)
+        loaded = self._replace(rows, held=bool(types), in_place=bool(held))
+        new = {column.name: column.type for column in self._columns}
+        self._record(loaded, None if change.full else before, new | held)
+        for table in [*(stage.name for stage in self._files.stages), sql.NET]:
             self._session.ask(f"drop table if exists {table}")
         self._session.commit()
         return loaded
@@ -85,7 +92,7 @@ class Loading:
         """Make texts longer, outside the transaction, unless a run that ended has done it."""
         name = self._change.target.name
         _, types = self._held()
-        texts = {c for c in self.wanted if c.type.startswith("VARCHAR") and c.name in types}
+        texts = {c for c in self._wanted if c.type.startswith("VARCHAR") and c.name in types}
         wider = [column for column in texts if widens(types[column.name], column.type)]
         lengths = dict(self._session.ask(sql.TEXT_LENGTHS, [name])) if wider else {}
         self._session.roll_back()
@@ -93,18 +100,18 @@ class Loading:
             if (lengths.get(column.name) or 0) < (column.width or 0):
                 self._session.alone(sql.widen_text(name, column))
 
-    def _stage(self, files: Files, *, in_place: bool) -> str:
+    def _stage(self, *, in_place: bool) -> str:
         """Copy the files, and put the last row of each key into a table; its name.
 
         in_place: the replica is there, and keeps its place.
         """
         target, ask = self._change.target, self._session.ask
         like = sql.layout(target, sorted_too=False)
-        for stage in files.stages:
+        for stage in self._files.stages:
             ask(f"drop table if exists {stage.name}")
             ask(stage.create(like))
-        for part in files.parts:
-            ask(part.stage.copy(files.manifest(part), self._role))
+        for part in self._files.parts:
+            ask(part.stage.copy(self._files.manifest(part), self._role))
             ask(part.stage.number(part.order))
         if in_place:
             into, columns = sql.NET, f"(like {replica(target.name)})"
@@ -114,18 +121,20 @@ class Loading:
             into = replica(f"{target.name}__new")
             ask(f"drop table if exists {into}")
             ask(
-                sql.create(f"{target.name}__new", [*self.wanted, sql.LOADED_AT], sql.layout(target))
+                sql.create(
+                    f"{target.name}__new", [*self._columns, sql.LOADED_AT], sql.layout(target)
+                )
             )
-        if files.stages:
-            ask(sql.net(into, target, self.wanted, files.stages, self._at))
+        if self._files.stages:
+            ask(sql.net(into, target, self._columns, self._files.stages, self._at))
         return into
 
-    def _check_once(self, files: Files, rows: str) -> None:
+    def _check_once(self, rows: str) -> None:
         """Refuse what would leave a key there twice: all that is built on it would count double."""
         target = self._change.target
         queries = [sql.live_twice(target, rows, full=self._change.full)]
-        if files.stages:
-            queries.insert(0, sql.twice(target, self.wanted, files.stages))
+        if self._files.stages:
+            queries.insert(0, sql.twice(target, self._columns, self._files.stages))
         for query in filter(None, queries):
             for *key, count in self._session.ask(query):
                 raise LakeError(
@@ -134,18 +143,22 @@ class Loading:
                     remedy="see its check keys_unique, then rebuild the table from raw.deltas",
                 )
 
-    def _replace(self, rows: str, *, held: bool, in_place: bool, files: Files) -> Loaded:
+    def _replace(self, rows: str, *, held: bool, in_place: bool) -> Loaded:
         """Put the rows where readers see them. held: there is a replica."""
         name, change, ask = self._change.target.name, self._change, self._session.ask
         count = self._count(rows)
+        if change.full:
+            ask(f"delete from {sql.REJECTS} where table_name = ?", [name])
+        elif self._count(sql.REJECTS):
+            ask(sql.taken_back(change.target, self._columns, rows))
         before = self._count(replica(name)) if held else 0
         self._reached = ask(sql.high_water(rows))
         if not in_place:
             statements = sql.swapped(name, held=held)
         elif change.full:
-            statements = (f"delete from {replica(name)}", sql.all_of(name, self.wanted))
+            statements = (f"delete from {replica(name)}", sql.all_of(name, self._columns))
         else:
-            statements = (sql.merge(change.target, self.wanted),)
+            statements = (sql.merge(change.target, self._columns),)
         for statement in statements:
             ask(statement)
         total = self._count(replica(name))
@@ -157,13 +170,11 @@ class Loading:
             total,
             full=change.full,
             relief=change.relief(count),
-            rejected=len(files.rejects),
-            cut=files.cut,
+            rejected=len(self._files.rejects),
+            cut=self._files.cut,
         )
 
-    def _record(
-        self, loaded: Loaded, before: Load | None, types: Mapping[str, str], files: Files
-    ) -> None:
+    def _record(self, loaded: Loaded, before: Load | None, types: Mapping[str, str]) -> None:
         name, ask = loaded.table, self._session.ask
         positions, newest = reached(self._reached, before)
         relief = loaded.relief + before.relief if before else loaded.relief
@@ -181,9 +192,7 @@ class Loading:
                 json.dumps(dict(types)),
             ],
         )
-        if loaded.full:
-            ask(f"delete from {sql.REJECTS} where table_name = ?", [name])
-        for reject in files.rejects:
+        for reject in self._files.rejects:
             reason = f"{reject.reason} ({self._why})"[:16_000]
             values: list[Any] = [
                 name,

@@ -153,14 +153,14 @@ def _sign_in(settings: RedshiftSettings) -> "Connection":
 @contextmanager
 def _understood() -> Iterator[None]:
     """The driver's errors as what they mean."""
-    from redshift_connector.error import InterfaceError, ProgrammingError
+    from redshift_connector.error import Error, InterfaceError, OperationalError
 
     try:
         yield
-    except ProgrammingError as error:
-        raise _meaning(error) from error
-    except (InterfaceError, OSError) as error:
+    except (InterfaceError, OperationalError, OSError) as error:
         raise Lost(" ".join(str(error).split()) or type(error).__name__) from error
+    except Error as error:
+        raise _meaning(error) from error
 
 
 def _meaning(error: Exception) -> Exception:

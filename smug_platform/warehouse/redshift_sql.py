@@ -11,7 +11,7 @@ from datetime import datetime
 
 from smug_platform.lake.target import ROW_ID, Target
 from smug_platform.warehouse.ddl import LOADS, SCHEMA, quoted, replica
-from smug_platform.warehouse.redshift_types import Column
+from smug_platform.warehouse.redshift_types import KEY, Column
 
 NET = "smug_net"
 REJECTS = f"{SCHEMA}._rejects"
@@ -214,6 +214,22 @@ def live_twice(target: Target, rows: str, *, full: bool) -> str | None:
         )
     return f"select {names}, count(*) from (\n  {live}\n) as live\ngroup by {names}\n\
 having count(*) > 1 limit 1"
+
+
+def taken_back(target: Target, columns: Sequence[Column], rows: str) -> str:
+    """The statement that forgets the rejects whose rows have come well now. rows: those."""
+    kinds = {column.name: column.type for column in columns}
+    values = [
+        f"to_hex({quoted(name)})"
+        if kinds[name].startswith("VARBYTE")
+        else f"cast({quoted(name)} as varchar)"
+        for name in target.identity
+    ]
+    key = f" || '{KEY}' || ".join(values)
+    return (
+        f"delete from {REJECTS} where table_name = {literal(target.name)}"
+        f" and row_key in (select {key} from {rows})"
+    )
 
 
 def high_water(rows: str) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from smug_platform.errors import WarehouseError
 from smug_platform.lake.types import SourceColumn
 
+KEY = "|"  # between the values of a row's identity, where it is told of as one text
 LONGEST_TEXT, LONGEST_BYTES = 65_535, 1_024_000  # of VARCHAR and of VARBYTE
 _UTF8 = 4  # bytes that a character takes at most
 _ENUM_MEMBER = 255  # characters of a member of an ENUM at most

@@ -9,9 +9,6 @@ _TRUE_OR_FALSE = (
     "Debezium gives a column that was added as BOOLEAN as true or false, and true for 2 as well:"
     " such rows are quarantined"
 )
-_SINGLE = (
-    "Debezium reads a column that was added as REAL in single precision, as if it were a FLOAT"
-)
 _ADDED = ("added", "restart")
 
 ADDED_OTHERWISE = (
@@ -20,20 +17,6 @@ ADDED_OTHERWISE = (
         (
             Typed(
                 "A09", "flag", "BOOLEAN", "int", same(0, 1), xfail=_TRUE_OR_FALSE, xfail_on=_ADDED
-            ),
-        ),
-    ),
-    TypeTable(
-        "reals",
-        (
-            Typed(
-                "B07",
-                "real_one",
-                "REAL",
-                "double",
-                doubles("0.1", "-1e300"),
-                xfail=_SINGLE,
-                xfail_on=_ADDED,
             ),
         ),
     ),

@@ -256,3 +256,47 @@ def test_a_name_of_the_lake_itself_halts_the_table(catalog: Catalog) -> None:
     land(catalog, shard.deltas)
     with pytest.raises(LakeError, match=r"_Position.*`excluded`"):
         merge(catalog, Target(PHOTOS))
+
+
+def test_B07_a_column_that_was_made_a_real_stops_its_table_until_a_snapshot(
+    catalog: Catalog,
+) -> None:
+    """What came of it meanwhile is in single precision, also if it is a DOUBLE now."""
+    shard = Shard("shard_0", "photos", list(COLUMNS))
+    shard.snapshot()
+    shard.insert({"id": 1, "title": "a", "n": 1})
+    shard.alter([*COLUMNS, column("r", "REAL")], "ALTER TABLE photos ADD r REAL")
+    shard.insert({"id": 2, "title": "b", "n": 1, "r": 0.1})
+    shard.alter([*COLUMNS, column("r", "DOUBLE")], "ALTER TABLE photos MODIFY r DOUBLE")
+    shard.insert({"id": 3, "title": "c", "n": 1, "r": 0.1})
+    land(catalog, shard.deltas)
+    with pytest.raises(LakeError, match=r"r was made a REAL .*: make it a DOUBLE, then take a new"):
+        merge(catalog, Target(PHOTOS))
+    shard.deltas.clear()
+    shard.snapshot()
+    land(catalog, shard.deltas)
+    merge(catalog, Target(PHOTOS))
+    found = rows(catalog, Target(PHOTOS))
+    assert live(found, ["id", "r"]) == [(1, None), (2, 0.1), (3, 0.1)]
+
+
+def test_E02_members_that_the_binlog_spells_otherwise(catalog: Catalog) -> None:
+    """A snapshot has them from the server, the binlog's events as the statement wrote them."""
+    members = ["'a,b'", "'plain'", r"'x\ny'"]
+    kinds = [
+        column("size", "ENUM", enumValues=members),
+        column("tags", "SET", enumValues=members[1:]),
+    ]
+    first, second = (Shard(f"shard_{i}", "photos", [*COLUMNS, *kinds]) for i in (0, 1))
+    first.rows.append({"id": 1, "title": "", "n": 0, "size": "a,b", "tags": "plain,x\ny"})
+    for shard in (first, second):
+        shard.snapshot()
+    second.insert({"id": 2, "title": "", "n": 0, "size": r"a\,b", "tags": r"plain,x\ny"})
+    second.insert({"id": 3, "title": "", "n": 0, "size": "plain", "tags": ""})
+    land(catalog, first.deltas + second.deltas)
+    merge(catalog, Target(PHOTOS))
+    assert live(rows(catalog, Target(PHOTOS)), ["id", "size", "tags"]) == [
+        (1, "a,b", "plain,x\ny"),
+        (2, "a,b", "plain,x\ny"),
+        (3, "plain", ""),
+    ]
