@@ -21,6 +21,7 @@ from xdist.scheduler import LoadFileScheduling
 from smug_platform.local.kinesis import forget_streams, start_kinesis
 from smug_platform.local.mariadb import DATABASE, connect, load_schema, start_shard
 from smug_platform.settings import Settings, Shard, StreamSettings, load_settings
+from tests.conformance.score import Score
 
 TESTS = Path(__file__).parent
 pytest_plugins = ["tests.redshift.fixtures"]
@@ -34,7 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Score(), "conformance")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a run that a script puts behind it,
         # and Dagster then ignores SIGTERM as well, also in the processes that tests start and stop
         signal.signal(signal.SIGINT, signal.default_int_handler)

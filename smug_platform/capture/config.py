@@ -57,6 +57,9 @@ _FIXED = {
     # 200,000 changes. Reading the binlog and publishing have threads of their own.
     "record.processing.threads": "1",
     # Bounded memory: by count, and by bytes for wide rows.
+    # A transaction that is rolled back stands in the binlog where it touched what can't be taken
+    # back, as a temporary table. So many events are held back, to see how their transaction ends.
+    "binlog.buffer.size": "8192",
     "max.batch.size": "4096",
     "max.queue.size": "16384",
     "max.queue.size.in.bytes": str(128 * 1024 * 1024),

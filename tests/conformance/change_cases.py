@@ -3,7 +3,7 @@
 from tests.conformance.cases import SIMPLE, Case, Phases
 from tests.conformance.ddl_cases import DDL_CASES
 from tests.conformance.row_cases import ROW_CASES
-from tests.conformance.schema_cases import GHOST_CASE, SCHEMA_CASES
+from tests.conformance.schema_cases import GHOST_CASES, SCHEMA_CASES
 
 _HALF = 2**63
 
@@ -93,6 +93,27 @@ ORDER_CASES = (
         rows=((1, "hey"),),
     ),
     Case(
+        id="J08",
+        columns=SIMPLE,
+        during=(
+            "BEGIN",
+            "INSERT INTO {t} VALUES (1, 'kept')",
+            "SAVEPOINT here",
+            "INSERT INTO {t} VALUES (2, 'never')",
+            "UPDATE {t} SET v = 'never' WHERE id = 1",
+            "ROLLBACK TO here",
+            "INSERT INTO {t} VALUES (3, 'kept')",
+            "COMMIT",
+            "BEGIN",
+            "INSERT INTO {t} VALUES (4, 'never')",
+            "CREATE TEMPORARY TABLE {t}_aside (id INT)",
+            "INSERT INTO {t}_aside VALUES (1)",
+            "ROLLBACK",
+            "DROP TEMPORARY TABLE {t}_aside",
+        ),
+        rows=((1, "kept"), (3, "kept")),
+    ),
+    Case(
         id="J03",
         columns=SIMPLE,
         before=("INSERT INTO {t} VALUES (1, 'snapshot')",),
@@ -180,5 +201,5 @@ CHANGE_CASES = (
     ZONE_CASE,
     *SCHEMA_CASES,
     *DDL_CASES,
-    GHOST_CASE,
+    *GHOST_CASES,
 )

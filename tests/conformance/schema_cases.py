@@ -166,6 +166,25 @@ SCHEMA_CASES = (
         ),
         rows=((1, "a", None), (2, "b", "first")),
     ),
+    Case(
+        id="O04",
+        columns=SIMPLE,
+        before=("INSERT INTO {t} VALUES (1, 'a')",),
+        during=(
+            "ALTER TABLE {t} RENAME COLUMN v TO title",
+            "INSERT INTO {t} (id, title) VALUES (2, 'b')",
+        ),
+        elsewhere=Phases(
+            before=("INSERT INTO {t} VALUES (101, 'A')",),
+            during=("INSERT INTO {t} VALUES (102, 'B')",),
+            later=(
+                "INSERT INTO {t} VALUES (103, 'C')",
+                "ALTER TABLE {t} RENAME COLUMN v TO title",
+                "INSERT INTO {t} (id, title) VALUES (104, 'D')",
+            ),
+        ),
+        rows=((1, "a"), (2, "b")),
+    ),
 )
 
 _SHADOW = "_{t}_gho"
@@ -206,4 +225,59 @@ GHOST_CASE = Case(
     ),
     later=("INSERT INTO {t} VALUES (7, 'g', 7)", "UPDATE {t} SET v = 'd2' WHERE id = 4"),
     rows=((1, "a", 1), (2, "b2", 5), (4, "d2", 5), (5, "e", 5), (6, "f", 6), (7, "g", 7)),
+)
+
+
+def _shadowed(column: str) -> tuple[str, ...]:
+    """gh-ost's way to a new column, up to the cut-over."""
+    return (
+        f"CREATE TABLE {_SHADOW} LIKE {{t}}",
+        f"ALTER TABLE {_SHADOW} ADD COLUMN {column} INT NOT NULL DEFAULT 5",
+        f"INSERT IGNORE INTO {_SHADOW} (id, v) SELECT id, v FROM {{t}}",
+    )
+
+
+_CUT_OVER = (f"RENAME TABLE {{t}} TO _{{t}}_del, {_SHADOW} TO {{t}}", "DROP TABLE _{t}_del")
+_TWO = "INSERT INTO {t} VALUES (1, 'a'), (2, 'b')"
+GHOST_CASES = (
+    GHOST_CASE,
+    Case(
+        id="H03",
+        columns=SIMPLE,
+        before=(_TWO,),
+        during=(
+            *_shadowed("mood"),
+            "UPDATE {t} SET v = 'b2' WHERE id = 2",
+            f"DROP TABLE {_SHADOW}",
+            "INSERT INTO {t} VALUES (3, 'c')",
+        ),
+        rows=((1, "a"), (2, "b2"), (3, "c")),
+    ),
+    Case(
+        id="H04",
+        columns=SIMPLE,
+        before=(_TWO,),
+        during=(
+            *_shadowed("mood"),
+            *_CUT_OVER,
+            "INSERT INTO {t} VALUES (3, 'c', 1)",
+            *_shadowed("n"),
+            f"UPDATE {_SHADOW} SET mood = 1 WHERE id = 3",
+            *_CUT_OVER,
+            "INSERT INTO {t} VALUES (4, 'd', 2, 2)",
+        ),
+        rows=((1, "a", 5, 5), (2, "b", 5, 5), (3, "c", 1, 5), (4, "d", 2, 2)),
+    ),
+    Case(
+        id="H06",
+        columns=SIMPLE,
+        before=(_TWO,),
+        during=(*_shadowed("mood"), "INSERT INTO {t} VALUES (3, 'c')"),
+        later=(
+            f"INSERT INTO {_SHADOW} (id, v) VALUES (3, 'c')",
+            *_CUT_OVER,
+            "INSERT INTO {t} VALUES (4, 'd', 1)",
+        ),
+        rows=((1, "a", 5), (2, "b", 5), (3, "c", 5), (4, "d", 1)),
+    ),
 )

@@ -200,7 +200,7 @@ def test_leases_and_state_in_dynamodb(one: Settings, dynamodb: str):
     assert not (one.home / "capture" / "state.db").exists()
 
 
-def test_an_idle_source_has_no_lag_and_its_position_advances(one: Settings):
+def test_I10_an_idle_source_has_no_lag_and_its_position_advances(one: Settings):
     kept = Kept()
     with capturing(one, SMALL, kept) as worker:
         worker.wait_streaming()

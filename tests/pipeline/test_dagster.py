@@ -349,7 +349,7 @@ def test_a_half_that_meets_a_problem_ends(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_run_that_is_killed_is_made_good_by_the_next(
+def test_J19_a_run_that_is_killed_is_made_good_by_the_next(
     moment: str, recorded: Path, platform: Platform, expected: dict[str, Any]
 ) -> None:
     home = platform.settings.home

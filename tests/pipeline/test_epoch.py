@@ -105,7 +105,7 @@ def epoch(platform: Platform) -> int:
         pytest.param(77, "binlog.000001 ends before", id="the-same-id"),
     ],
 )
-def test_L04_a_replica_that_is_promoted_is_read_anew(
+def test_L03_L04_a_replica_that_is_promoted_is_read_anew(
     own: Own, tmp_path: Path, server_id: int, says: str
 ) -> None:
     """While capture runs. It lacks the last rows of the first, and the lake then lacks them too."""

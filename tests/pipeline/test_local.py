@@ -69,7 +69,9 @@ def binlog_rows(shard: Shard, start: tuple[str, str]) -> int:
     return sum(line.startswith(starts) for line in shown.stdout.splitlines())
 
 
-def test_a_seed_gives_the_same_rows_and_every_one_is_in_the_binlog(fresh_shards: Settings) -> None:
+def test_R10_a_seed_gives_the_same_rows_and_all_are_in_the_binlog(
+    fresh_shards: Settings,
+) -> None:
     shards = fresh_shards.shards
     places = [binlog_place(shard) for shard in shards]
     reported: list[int] = []

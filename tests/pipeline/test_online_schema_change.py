@@ -72,7 +72,7 @@ def alter(own: Own) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_H05_by_pt_osc(own: Own) -> None:
+def test_H02_H05_by_pt_osc(own: Own) -> None:
     """H05: its shadow tables are no tables of ours, and its cut-over is one schema change."""
     settings, platform = own.settings, Platform(own.settings, SMALL)
     with connect(settings.shards[0], database="flickr") as cursor:

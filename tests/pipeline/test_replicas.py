@@ -381,6 +381,37 @@ def test_json_goes_into_a_column_that_was_text(on_redshift: World) -> None:
     on_redshift.assert_equal()
 
 
+def test_D14_D15_texts_are_measured_in_bytes(on_redshift: World) -> None:
+    """The lake has them whole; what Redshift can't hold is cut, and counted."""
+    long = [c | {"length": 60_000} if c["name"] == "title" else c for c in COLUMNS]
+    one, other = on_redshift.shards
+    one.insert(photo(1, title="📷" * 5))
+    on_redshift.merge()
+    found = on_redshift.load()
+    assert found is not None
+    assert (found.cut, on_redshift.live()) == (0, {1: "📷" * 5})
+    for shard in (one, other):
+        shard.alter(long, "ALTER TABLE photos MODIFY title VARCHAR(60000)")
+    one.insert(photo(2, title="ü" * 40_000))
+    on_redshift.merge()
+    found = on_redshift.load()
+    assert found is not None
+    assert (found.cut, found.rejected) == (1, 0)
+    assert on_redshift.live() == {1: "📷" * 5, 2: "ü" * 32_767}
+    assert {row["title"] for row in on_redshift.lake()} == {"📷" * 5, "ü" * 40_000}
+
+
+@pytest.mark.parametrize("size", [70_000, 17 << 20])
+def test_E13_json_that_super_can_not_take_is_told_of(on_redshift: World, size: int) -> None:
+    exif = json.dumps({"pad": "x" * size})
+    on_redshift.shards[0].insert(photo(1), photo(2, exif=exif))
+    on_redshift.merge()
+    found = on_redshift.load()
+    assert found is not None
+    assert (found.rows, found.rejected) == (1, 1)
+    assert {len(row["exif"]) for row in on_redshift.lake()} == {len(exif), len(photo(1)["exif"])}
+
+
 def test_P08_readers_see_the_old_or_the_new_rows_while_all_is_loaded_anew(
     on_redshift: World, redshift: Database
 ) -> None:
@@ -550,7 +581,7 @@ def test_a_key_that_would_be_live_twice_is_not_loaded(world: World, loaded_befor
     assert [load.rows for load in world.warehouse.loads()] == ([1] if loaded_before else [])
 
 
-def test_several_tables_are_loaded_at_once_and_one_that_fails_stops_alone(
+def test_R04_several_tables_are_loaded_at_once_and_one_that_fails_stops_alone(
     on_redshift: World, redshift_settings: RedshiftSettings
 ) -> None:
     on_redshift.shards[0].insert(photo(1))

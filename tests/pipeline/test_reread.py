@@ -87,7 +87,7 @@ def _differ(way: Way) -> set[tuple[str, str]]:
     return {(one.table, one.shard) for one in found if not one.equal}
 
 
-def test_what_the_binlog_never_told_comes_with_a_table_that_is_read_anew(
+def test_I09_K05_what_the_binlog_never_told_comes_with_a_table_that_is_read_anew(
     way: Way, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(way.settings.home)

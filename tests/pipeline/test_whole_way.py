@@ -214,7 +214,7 @@ def test_capture_that_is_killed_in_mid_stream_loses_and_doubles_nothing(way: Way
     way.verified()
 
 
-def test_verified_while_members_write(way: Way) -> None:
+def test_R08_verified_while_members_write(way: Way) -> None:
     def bring(stop: threading.Event) -> None:
         while not stop.wait(0.5):
             way.bring()
@@ -346,7 +346,7 @@ def test_a_declared_table_that_the_source_lacks(
     assert "flickr.contests is declared" in said
 
 
-def test_a_row_changed_by_hand_in_the_source_is_found(
+def test_R08_a_row_changed_by_hand_in_the_source_is_found(
     way: Way, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with as_root(way) as cursor:
@@ -365,7 +365,7 @@ def test_a_row_changed_by_hand_in_the_source_is_found(
     assert "not verified: 2 rows differ, in photos, comments" in shown
 
 
-def test_a_row_changed_by_hand_in_the_warehouse_is_found(way: Way) -> None:
+def test_R08_a_row_changed_by_hand_in_the_warehouse_is_found(way: Way) -> None:
     with duckdb.connect(str(way.settings.warehouse_path)) as connection:
         connection.execute(
             "update warehouse.orders set total = total + 0.01"
@@ -385,7 +385,7 @@ def test_a_row_changed_by_hand_in_the_warehouse_is_found(way: Way) -> None:
     assert found["album_photos", "shard_0"].equal
 
 
-def test_a_row_changed_by_hand_in_the_lake_is_found(way: Way) -> None:
+def test_R08_a_row_changed_by_hand_in_the_lake_is_found(way: Way) -> None:
     table = way.platform.lakehouse.catalog.load_table("lake.albums")
     rows = table.scan(row_filter="_shard = 'shard_0' and _is_deleted = false").to_arrow()
     bad = rows.slice(0, 1)

@@ -142,7 +142,7 @@ def test_a_second_worker_gets_its_share(fleet: Fleet) -> None:
     fleet.await_owners(first, second)
 
 
-def test_what_a_killed_worker_had_the_others_capture(fleet: Fleet) -> None:
+def test_M13_what_a_killed_worker_had_the_others_capture(fleet: Fleet) -> None:
     killed, left = list(fleet.workers)
     with fleet.load(seed=2):
         fleet.await_progress()

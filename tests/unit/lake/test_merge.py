@@ -108,7 +108,7 @@ def test_types_that_no_type_holds_halt_the_table(catalog: Catalog) -> None:
     assert live(rows(catalog, Target(PHOTOS)), ["id"]) == [(1,)]
 
 
-def test_row_moved_between_shards_is_live_once(catalog: Catalog) -> None:
+def test_O02_a_row_moved_between_shards_is_live_once(catalog: Catalog) -> None:
     """O02: in either order of arrival, also while both shards hold it."""
     a, b = Shard("shard_0", "photos", COLUMNS), Shard("shard_1", "photos", COLUMNS)
     a.snapshot()

@@ -36,6 +36,17 @@ def test_a_table_without_keys_stays_in_one_lane():
     assert len({lane_of("s", change, partition_key(change)) for change in changes}) == 1
 
 
+def test_F10_a_long_key_is_hashed_and_keeps_its_lane():
+    """Kinesis takes a partition key of 256 characters at most."""
+    long = '{"id":"' + "ключ" * 500 + '"}'
+    changes = [Change("s.flickr.photos", long, ROW + " " * i) for i in range(10)]
+    keys = {partition_key(change) for change in changes}
+    assert len(keys) == 1
+    assert len(keys.pop()) == 32
+    other = Change("s.flickr.photos", long.replace('"}', '!"}'), ROW)
+    assert partition_key(other) not in keys
+
+
 def test_keys_spread_over_all_lanes():
     changes = [Change("s.flickr.photos", f'{{"id":{i}}}', ROW) for i in range(1000)]
     lanes = [lane_of("s", change, partition_key(change)) for change in changes]
