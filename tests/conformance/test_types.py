@@ -85,7 +85,7 @@ def test_C01_a_zero_date_can_be_told_from_null(corpus: Corpus) -> None:
 @pytest.mark.parametrize(
     ("declared", "kind"),
     [
-        pytest.param("DATETIME", "timestamp", id="C09"),
+        pytest.param("DATETIME", "timestamp", id="C09-C18"),
         pytest.param("TIMESTAMP", "timestamptz", id="C14"),
     ],
 )
