@@ -130,7 +130,7 @@ def widens(narrow: str, wide: str) -> bool:
         return False
     if wide in _WIDENS.get(narrow, frozenset()):
         return True
-    left, right = _digits(narrow), _digits(wide)
+    left, right = digits(narrow), digits(wide)
     if left is None:
         return False
     if right is None:
@@ -207,8 +207,12 @@ def _column_type(name: str, arrow: pa.DataType) -> str:
     return known
 
 
-def _digits(column_type: str) -> tuple[int, int] | None:
-    """Digits before and after the point of an exact number's type; None for the others."""
+def digits(column_type: str) -> tuple[int, int] | None:
+    """Digits before and after the point of an exact number's type; None for the others.
+
+    >>> digits("DECIMAL(20,2)"), digits("BIGINT"), digits("DOUBLE")
+    ((18, 2), (19, 0), None)
+    """
     if column_type in _DIGITS:
         return _DIGITS[column_type], 0
     if not column_type.startswith("DECIMAL("):

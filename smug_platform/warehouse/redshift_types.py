@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from smug_platform.errors import WarehouseError
 from smug_platform.lake.types import SourceColumn
+from smug_platform.warehouse.ddl import digits
 
 KEY = "|"  # between the values of a row's identity, where it is told of as one text
 LONGEST_TEXT, LONGEST_BYTES = 65_535, 1_024_000  # of VARCHAR and of VARBYTE
@@ -41,7 +42,6 @@ _WIDENS = {
     "BOOLEAN": {"INTEGER", "BIGINT"},
     "DATE": {"TIMESTAMP"},
 }
-_WHOLE = {"INTEGER": 10, "BIGINT": 19}
 _SIZED = re.compile(r"(VARCHAR|VARBYTE|DECIMAL)\((\d+)(?:,(\d+))?\)")
 
 
@@ -116,7 +116,7 @@ def widens(narrow: str, wide: str) -> bool:
         return False
     if large[1] != "DECIMAL":
         return bool(small and small[1] == large[1] and int(small[2]) < int(large[2]))
-    before, after = _places(narrow), _places(wide)
+    before, after = digits(narrow), digits(wide)
     return (
         before is not None
         and after is not None
@@ -183,13 +183,3 @@ def _width(declared: Sequence[SourceColumn], longest: int, bytes_each: int) -> i
         else:
             widths.append(_WIDTHS.get(base, longest))
     return min(max(widths, default=longest), longest)
-
-
-def _places(kind: str) -> tuple[int, int] | None:
-    """Digits before and after the point of an exact number's type; None for the others."""
-    if kind in _WHOLE:
-        return _WHOLE[kind], 0
-    found = _SIZED.fullmatch(kind)
-    if found is None or found[1] != "DECIMAL":
-        return None
-    return int(found[2]) - int(found[3]), int(found[3])
