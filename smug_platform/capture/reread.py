@@ -30,6 +30,8 @@ _MEMORY = {
     "snapshot.mode": "initial_only",
     "offset.storage": "org.apache.kafka.connect.storage.MemoryOffsetBackingStore",
     "schema.history.internal": "io.debezium.relational.history.MemorySchemaHistory",
+    # The CREATE of another table would tell its readers that its rows follow.
+    "schema.history.internal.store.only.captured.tables.ddl": "true",
     # Else it waits for a minute to register its metrics under the names of the stream's.
     "custom.metric.tags": "engine=table",
     # It stands still while the stream comes up to it: the server must not hang up meanwhile.
