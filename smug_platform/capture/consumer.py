@@ -6,12 +6,14 @@ separated by tabs and records by newlines; a record without a key says `null`, w
 
 # mypy: disable-error-code="untyped-decorator"
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jpype
+import orjson
 
 from smug_platform.capture.change import HEARTBEAT, Change
 
@@ -32,12 +34,13 @@ class Consumer:
     """Debezium's ChangeConsumer.
 
     It never marks a record for Debezium: how far capture is stands in the state alone, which is
-    written once a batch is published.
+    written once a batch is published. tables: a pattern of `database.table`; schema changes of
+    other tables, which Debezium has to know, are nobody else's business.
     """
 
-    def __init__(self, handle: Callable[[Batch], None]) -> None:
+    def __init__(self, handle: Callable[[Batch], None], tables: str = ".*") -> None:
         self._handle = handle
-        self._reader = BatchReader()
+        self._reader = BatchReader(tables)
 
     @jpype.JOverride
     def handleBatch(self, records: Any, _committer: Any) -> None:
@@ -70,7 +73,8 @@ class Completion:
 class BatchReader:
     """Turns Java's records into changes. Numbers the rows that only their number tells apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: str) -> None:
+        self._tables = re.compile(tables)
         self._line = _line_function()
         self._joining = jpype.JClass("java.util.stream.Collectors").joining("\n")
         self._mapper = jpype.JClass("com.fasterxml.jackson.databind.ObjectMapper")()
@@ -86,11 +90,24 @@ class BatchReader:
             topic, key, value = line.split("\t")
             if topic.startswith(HEARTBEAT) or value == "null":
                 continue
+            if "." not in topic and not self._concerns(value):
+                continue
             if key == "null":
                 changes.append(Change(topic, None, value, self._next_number(value)))
             else:
                 changes.append(Change(topic, key, value))
         return Batch(changes, offset)
+
+    def _concerns(self, value: str) -> bool:
+        """Whether a schema change is of the database, or of one of the tables.
+
+        MariaDB sends a comment for what a replica of MySQL's kind does not know.
+        """
+        event = orjson.loads(value)
+        changed = [change["id"].replace('"', "") for change in event["tableChanges"]]
+        if not changed:
+            return not event["ddl"].startswith("#")
+        return any(map(self._tables.fullmatch, changed))
 
     def _next_number(self, value: str) -> int:
         """The number of a keyless row of a snapshot, 0 for any other change without a key."""

@@ -22,7 +22,8 @@ class Debezium:
         self, name: str, properties: dict[str, str], take: Callable[[Batch], None]
     ) -> None:
         self.completion = Completion()
-        self._engine = build(properties, Consumer(take), self.completion)
+        tables = properties["table.include.list"].replace(",", "|")
+        self._engine = build(properties, Consumer(take, tables), self.completion)
         self._thread = threading.Thread(target=self._engine.run, name=name, daemon=True)
 
     def start(self) -> None:
