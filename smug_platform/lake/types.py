@@ -175,7 +175,13 @@ def _spelled(members: Iterable[tuple[str, str]], *, is_set: bool) -> LakeType:
 
 
 def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    """A literal without what `LakeType.expression` replaces.
+
+    >>> _quote("a try($)")
+    "'a try' || chr(40) || '' || chr(36) || ')'"
+    """
+    plain = "'" + text.replace("'", "''") + "'"
+    return "".join(f"' || chr({ord(c)}) || '" if c in "$(" else c for c in plain)
 
 
 def _bit(width: int) -> LakeType:

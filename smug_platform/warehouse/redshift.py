@@ -121,10 +121,12 @@ class Redshift:
                 self._is_prepared = True
 
     def _load(self, found: Change) -> Loaded:
-        """One transaction, again without what does not fit when COPY refuses a file."""
+        """One transaction, again without what does not fit when a row is refused."""
         try:
             return self._attempt(found, fitted=False, why="")
-        except LoadRefused as refused:
+        except (LoadRefused, WarehouseError) as refused:
+            if isinstance(refused, WarehouseError) and refused.passes:
+                raise
             reason = str(refused)
         try:
             return self._attempt(found, fitted=True, why=reason)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from redshift_connector.core import Connection
 
 _CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+_IN_THE_WAY = (
+    "Serializable isolation", "concurrent transaction", "could not open relation with OID",
+)  # fmt: skip
 _LOAD_FAILED = ("stl_load_errors", "Spectrum Scan Error", "sys_load_error_detail")
 _UNANSWERED = "Redshift does not answer"
 
@@ -166,7 +169,8 @@ def _understood() -> Iterator[None]:
 def _meaning(error: Exception) -> Exception:
     said = error.args[0] if error.args and isinstance(error.args[0], dict) else {"M": str(error)}
     text = " ".join(str(said.get(part, "")).strip() for part in "MD").strip()
-    if said.get("C") in _CONFLICTS or said.get("M") == "1023" or "Serializable isolation" in text:
+    is_coded = said.get("C") in _CONFLICTS or said.get("M") == "1023"
+    if is_coded or any(mark in text for mark in _IN_THE_WAY):
         return Conflict(text)
     if any(mark in text for mark in _LOAD_FAILED):
         return LoadRefused(text)

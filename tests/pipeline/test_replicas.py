@@ -366,6 +366,17 @@ def test_P07_a_row_that_copy_refuses_is_told_of_and_the_rest_is_loaded(on_redshi
     assert warehouse.rejected() == {}, "they have come well since"
 
 
+@pytest.mark.parametrize("bad", [{"title": "a\0b"}, {"exif": "no JSON"}])
+def test_P07_a_row_that_copy_takes_and_redshift_does_not(
+    on_redshift: World, bad: dict[str, str]
+) -> None:
+    on_redshift.shards[0].insert(photo(1), photo(2, **bad))
+    on_redshift.merge()
+    found = on_redshift.load()
+    assert found is not None
+    assert (found.rows, found.rejected) == (1, 1)
+
+
 def test_json_goes_into_a_column_that_was_text(on_redshift: World) -> None:
     one, other = on_redshift.shards
     text = [c | {"typeName": "LONGTEXT"} if c["name"] == "exif" else c for c in COLUMNS]

@@ -65,7 +65,8 @@ def test_P09_intervals_of_a_history_are_contiguous(on_redshift: OnRedshift) -> N
 
 def test_what_was_built_is_known_of_redshift(on_redshift: OnRedshift) -> None:
     with on_redshift.production():
-        settings = load_settings({**os.environ, "SMUG_ENV": "prod"})
+        home = str(on_redshift.settings.home)
+        settings = load_settings({**os.environ, "SMUG_ENV": "prod", "SMUG_HOME": home})
         with open_warehouse(settings) as warehouse:
             known, at = versions(warehouse), built_at(warehouse)
             part = on_redshift.results[1]

@@ -102,5 +102,5 @@ def test_a_file_that_is_no_warehouse_is_refused_in_one_line(settings: Settings) 
 
 
 def test_redshift_is_refused(settings: Settings) -> None:
-    with pytest.raises(WarehouseError, match="not to redshift"):
+    with pytest.raises(WarehouseError, match="the warehouse is Redshift"):
         connect(replace(settings, warehouse="redshift"))

@@ -64,7 +64,10 @@ def test_widens_one_way(narrow: str, wide: str) -> None:
 def test_a_replica_follows_in_place() -> None:
     held = {"_shard": "VARCHAR(256)", "id": "BIGINT", "n": "INTEGER", "gone": "DATE"}
     wanted = [SHARD, ID, Column("n", "BIGINT"), Column("new", "SUPER")]
+    held["title"], title = "VARCHAR(40)", Column("title", "VARCHAR(400)")
+    wanted.append(title)  # which is longer already
     statements, types = evolved(PHOTOS, held, wanted, full=True)
+    assert types.pop("title") == title.type
     assert statements == [
         'alter table warehouse."photos" add column "new" SUPER',
         'alter table warehouse."photos" add column "n__new" BIGINT',
