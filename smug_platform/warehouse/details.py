@@ -29,7 +29,7 @@ def details(
 ) -> dict[str, Details]:
     """Details of the models that the build made, by unique id.
 
-    columns: also their columns and lineage.
+    columns: also their columns and, in DuckDB, what these are made of.
     """
     made = [
         graph.models[node.unique_id]
@@ -59,12 +59,13 @@ def _with_columns(
 
     relations = relation_columns(graph, warehouse)
     compiled = target_path(settings) / "compiled"
+    is_read = settings.redshift is None  # Redshift does not list the columns of late-binding views
     return {
         model.unique_id: Details(
             found[model.unique_id].rows,
             found[model.unique_id].committed_at,
             relations.get(f"{model.layer}.{model.name}", {}),
-            column_lineage(graph, model, compiled, relations, dialect=settings.warehouse),
+            column_lineage(graph, model, compiled, relations, dialect="duckdb") if is_read else {},
         )
         for model in made
     }
