@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pymysql
 
+from smug_platform.capture import server
 from smug_platform.capture.change import Change
 from smug_platform.capture.position import Position, file_number
 from smug_platform.capture.sink import NOTHING_LANDED, Landed
@@ -93,6 +94,19 @@ class Own:
         ):
             for statement in statements:
                 cursor.execute(statement)
+
+    def purge(self) -> None:
+        """Purge every log but the newest.
+
+        A log that a dump thread holds, or whose checkpoint is not written yet, is left where it
+        is without a word, so this asks until it is gone.
+        """
+        until = time.monotonic() + PATIENCE
+        with server.connect(self.settings.shards[0]) as connection:
+            newest, _ = server.newest_position(connection)
+            while server.ask_all(connection, "SHOW BINARY LOGS")[0]["Log_name"] != newest:
+                assert time.monotonic() < until, f"logs before {newest} are still there"
+                self.as_root(f"PURGE BINARY LOGS TO '{newest}'")
 
 
 @dataclass

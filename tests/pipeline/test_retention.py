@@ -54,7 +54,7 @@ def test_L01_the_check_tells_of_a_purge_before_and_after_it(own: Own) -> None:
     assert "at any moment" in str(due.description)
     own.as_root(f"SET GLOBAL binlog_expire_logs_seconds = {24 * HOUR}")
     assert checked(own, needed, age=2 * HOUR).passed, "the remedy that is told helps at once"
-    own.as_root(f"PURGE BINARY LOGS TO '{newest(own)}'")
+    own.purge()
     gone = checked(own, needed, age=0)
     assert (gone.passed, gone.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert f"{needed} is purged" in str(gone.description)
