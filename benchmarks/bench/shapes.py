@@ -84,7 +84,8 @@ class Shape:
             for position, field in enumerate(self.fields, 1)
         ]
         change = {"type": "CREATE", "id": f'"flickr"."{self.name}"', "table": {"columns": columns}}
-        return {"ddl": f"CREATE TABLE {self.name}", "tableChanges": [change]}
+        ddl = f"CREATE TABLE {self.name}"
+        return {"ddl": ddl, "source": {"ts_ms": 0}, "tableChanges": [change]}
 
 
 def _words(count: int, salt: int) -> str:
