@@ -1,7 +1,7 @@
 """Where the Redshift warehouse is: a part of `settings`, which reads the environment.
 
-The variables are those that `dbt_project/profiles.yml` reads. Nobody has a password: who may sign
-in is a matter of IAM.
+Those of the place and the user are read by `dbt_project/profiles.yml` as well. Nobody has a
+password: who may sign in is a matter of IAM.
 """
 
 from collections.abc import Mapping

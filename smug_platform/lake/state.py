@@ -36,7 +36,7 @@ _ESCAPED = {
     r"\%": r"\%", r"\_": r"\_",
 }  # fmt: skip
 _NUMBERS = ("INT", "DECIMAL", "NUMERIC", "FLOAT", "DOUBLE", "REAL", "BOOL", "YEAR")
-_TEXTS = ("CHAR", "TEXT", "ENUM", "SET", "JSON")
+_TEXTS = ("CHAR", "TEXT", "ENUM", "SET")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +211,8 @@ def _default(column: dict[str, Any]) -> str | None:
     kind = column["typeName"].upper()
     if kind.startswith("ENUM"):
         return _unescaped(str(column["enumValues"][0])[1:-1])
+    if kind == "JSON":
+        return "null"
     if any(name in kind for name in _NUMBERS):
         return "0"
     return "" if any(name in kind for name in _TEXTS) else None

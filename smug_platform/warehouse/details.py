@@ -29,7 +29,7 @@ def details(
 ) -> dict[str, Details]:
     """Details of the models that the build made, by unique id.
 
-    columns: also their columns and, in DuckDB, what these are made of.
+    columns: also their columns and what these are made of.
     """
     made = [
         graph.models[node.unique_id]
@@ -57,15 +57,15 @@ def _with_columns(
 ) -> dict[str, Details]:
     from smug_platform.warehouse.lineage import column_lineage, relation_columns
 
-    relations = relation_columns(graph, warehouse)
+    dialect = settings.warehouse
+    relations = relation_columns(warehouse, dialect=dialect)
     compiled = target_path(settings) / "compiled"
-    is_read = settings.redshift is None  # Redshift does not list the columns of late-binding views
     return {
         model.unique_id: Details(
             found[model.unique_id].rows,
             found[model.unique_id].committed_at,
             relations.get(f"{model.layer}.{model.name}", {}),
-            column_lineage(graph, model, compiled, relations, dialect="duckdb") if is_read else {},
+            column_lineage(graph, model, compiled, relations, dialect=dialect),
         )
         for model in made
     }

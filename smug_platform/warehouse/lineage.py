@@ -19,22 +19,27 @@ Columns = Mapping[str, str]
 """Column types by column name."""
 
 
-def relation_columns(graph: Graph, warehouse: Warehouse) -> dict[str, Columns]:
+_COLUMNS = (
+    "select table_schema, table_name, column_name, data_type"
+    " from information_schema.columns order by ordinal_position"
+)
+_LATE_BINDING = (
+    "select view_schema, view_name, col_name, col_type from pg_get_late_binding_view_cols() as"
+    " cols(view_schema name, view_name name, col_name name, col_type varchar, col_num int)"
+    " order by col_num"
+)
+
+
+def relation_columns(warehouse: Warehouse, *, dialect: str) -> Mapping[str, Columns]:
     """The columns of every table and view of the warehouse, by `schema.name`.
 
-    Redshift's own list lacks late-binding views: of a model that it lacks, what dbt declares.
+    dialect: `duckdb` or `redshift`, whose information_schema lacks late-binding views.
     """
     found: dict[str, dict[str, str]] = {}
-    rows = warehouse.ask(
-        "select table_schema, table_name, column_name, data_type "
-        "from information_schema.columns order by ordinal_position"
-    )
-    for schema, name, column, kind in rows:
-        found.setdefault(f"{schema}.{name}", {})[str(column)] = str(kind)
-    for model in graph.models.values():
-        declared = {column: kind for column, kind, _ in model.columns}
-        found.setdefault(f"{model.layer}.{model.name}", declared)
-    return {relation: columns for relation, columns in found.items() if columns}
+    for query in (_COLUMNS, _LATE_BINDING) if dialect == "redshift" else (_COLUMNS,):
+        for schema, name, column, kind in warehouse.ask(query):
+            found.setdefault(f"{schema}.{name}", {})[str(column)] = str(kind)
+    return found
 
 
 def column_lineage(

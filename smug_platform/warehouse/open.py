@@ -10,9 +10,10 @@ from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
 import duckdb
+import pyarrow as pa
 from pyiceberg.catalog import Catalog
 
-from smug_platform.errors import SmugError
+from smug_platform.errors import LakeError, SmugError
 from smug_platform.lake.feed import current_snapshots
 from smug_platform.lake.target import Target
 from smug_platform.settings import Settings
@@ -149,6 +150,12 @@ def refresh_all(
             return warehouse.refresh(catalog, target)
         except SmugError as problem:
             return problem
+        except (OSError, pa.ArrowException) as error:
+            return LakeError(
+                f"the files of lake.{target.name} can't be read: {error}",
+                remedy="the next run tries again; if it stays, run `smug query` on the table",
+                passes=isinstance(error, OSError),
+            )
 
     if warehouse.at_once == 1:
         yield from ((target, one(target)) for target in targets)

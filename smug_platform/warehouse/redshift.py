@@ -22,6 +22,7 @@ from smug_platform.lake.target import Target
 from smug_platform.settings_warehouse import RedshiftSettings
 from smug_platform.warehouse.ddl import SCHEMA, replica
 from smug_platform.warehouse.load import Load, Loaded, load_of
+from smug_platform.warehouse.redshift_evolve import Unfit
 from smug_platform.warehouse.redshift_files import Files
 from smug_platform.warehouse.redshift_load import READ_LOADS, Loading
 from smug_platform.warehouse.redshift_session import (
@@ -96,7 +97,8 @@ class Redshift:
     def refresh(self, catalog: Catalog, target: Target) -> Loaded | None:
         """Load what changed in the lake table since the loaded snapshot; None when nothing did.
 
-        Raises LakeError when a key would be there twice, WarehouseError when Redshift refuses what
+        All of it where rows that are there do not fit what the lake has now. Raises LakeError when
+        a key would be there twice, WarehouseError when Redshift refuses what
         is loaded, does not answer, or other transactions keep coming first; the replica then holds
         what its record says.
         """
@@ -108,7 +110,11 @@ class Redshift:
             if found is None:
                 return total
             part = _first(found)
-            step = self._load(part)
+            try:
+                step = self._load(part)
+            except Unfit:
+                part = found = change(catalog, target, None) or found
+                step = self._load(part)
             total = step if total is None else step.after(total)
             if part is found:
                 return total

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from smug_platform.errors import WarehouseError
 from smug_platform.lake.target import Target
 from smug_platform.warehouse import redshift_sql as sql
 from smug_platform.warehouse.redshift_types import Column, grown
+
+
+class Unfit(Exception):
+    """A column's type holds neither what is there nor what comes: the table is loaded whole."""
 
 
 def evolved(
@@ -14,18 +17,20 @@ def evolved(
     """The statements that let a replica hold the wanted columns, and its columns' types then.
 
     Readers go on meanwhile. A table that takes the place of another is empty for one that has begun
-    to read before, so that is done only where a key's type changes, and where a whole table comes
-    that fits in no other way: there are no types then. full: its rows are all loaded anew, so that
-    what the lake has no more is dropped. Raises WarehouseError where they do not fit.
+    to read before, so that is done only where a key's type changes, or where a key comes
+    whole that the replica lacks or can't hold: there are no types then. full: its rows are all
+    loaded anew, so that what the lake has no more is dropped. Raises Unfit where the rows that are
+    there do not fit.
     """
-    try:
-        added, wider = grown(target.name, held, wanted) if held else ([], [])
-    except WarehouseError:
-        if full:
-            return [], {}
-        raise
-    types = dict(held) | {column.name: column.type for column in (*added, *wider)}
-    statements = [sql.add(target.name, column) for column in added]
+    added, wider, others = grown(held, wanted) if held else ([], [], [])
+    if others and not full:
+        unfit = ", ".join(f"{c.name}: {held[c.name]} is {c.type} now" for c in others)
+        raise Unfit(f"{target.name}: {unfit}")
+    if any(column.name in target.identity for column in (*added, *others)):
+        return [], {}
+    types = dict(held) | {column.name: column.type for column in (*added, *wider, *others)}
+    statements = [sql.drop(target.name, column.name) for column in others]
+    statements += [sql.add(target.name, column) for column in (*others, *added)]
     # A text was made longer before, by a statement that is no part of a transaction.
     wider = [column for column in wider if not column.type.startswith("VARCHAR")]
     if any(column.name in target.identity for column in wider):

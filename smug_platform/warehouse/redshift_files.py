@@ -17,7 +17,7 @@ from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile
 
 from smug_platform.lake.feed import Change
-from smug_platform.warehouse.redshift_fit import Reject, fit
+from smug_platform.warehouse.redshift_fit import Reject, fit, keys
 from smug_platform.warehouse.redshift_sql import Stage
 from smug_platform.warehouse.redshift_types import Column, file_type
 
@@ -39,13 +39,14 @@ class Files:
 
     scratch: URI of a folder of this load's own. fitted: what does not fit is cut or left out, for
     which every file is read. columns: of the replica, to be set before `parts` is asked for.
+    rejects: rows of which the last is left out, by key.
     """
 
     change: Change
     scratch: str
     fitted: bool = False
     columns: Sequence[Column] = ()
-    rejects: list[Reject] = field(default_factory=list)
+    rejects: dict[str, Reject] = field(default_factory=dict)
     cut: int = 0
     _written: list[str] = field(default_factory=list)
 
@@ -149,7 +150,9 @@ class Files:
         """The rows as Redshift takes them; None where it takes them as they are."""
         found = fit(rows, self.columns, self.change.target.identity)
         self.cut += found.cut
-        self.rejects += found.rejects
+        for key in keys(found.rows, self.change.target.identity) if self.rejects else ():
+            self.rejects.pop(key, None)
+        self.rejects |= {reject.key: reject for reject in found.rejects}
         return found.rows if found.cut or found.rejects else None
 
 

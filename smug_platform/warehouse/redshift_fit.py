@@ -5,14 +5,19 @@ JSON or binary value is too long, for half of one is another or none; whose text
 NUL; or whose JSON is none.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from smug_platform.warehouse.redshift_types import KEY, Column
+
+_FRACTION = re.compile(r"(\.\d*[1-9])0+")
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,21 @@ def fit(rows: pa.Table, columns: Sequence[Column], identity: Sequence[str]) -> F
             shorter, count = _cut(values, column.width or 0)
             rows, cut = rows.set_column(place, rows.schema.field(place), shorter), cut + count
     kept = pa.array([row not in reasons for row in range(rows.num_rows)], pa.bool_())
-    rejects = [Reject(_key(rows, row, identity), *why) for row, why in sorted(reasons.items())]
+    left_out = sorted(reasons.items())
+    names = keys(rows.take([row for row, _ in left_out]), identity) if left_out else []
+    rejects = [Reject(key, *why) for key, (_, why) in zip(names, left_out, strict=True)]
     return Fitted(rows.filter(kept), rejects, cut)
+
+
+def keys(rows: pa.Table, identity: Sequence[str]) -> list[str]:
+    """Each row's identity as one text, its values spelled as Redshift's casts spell them.
+
+    >>> from datetime import datetime
+    >>> keys(pa.table({"at": [datetime(2024, 1, 2, 3, 4, 5, 500_000)], "id": [b"a"]}), ["at", "id"])
+    ['2024-01-02 03:04:05.5|61']
+    """
+    values = [map(_spelled, rows[name].to_pylist()) for name in identity]
+    return [KEY.join(row) for row in zip(*values, strict=True)]
 
 
 def _misfits(column: Column, values: pa.Array, *, can_be_cut: bool) -> Iterator[tuple[int, str]]:
@@ -104,6 +122,13 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _key(rows: pa.Table, row: int, identity: Sequence[str]) -> str:
-    values = (rows[name][row].as_py() for name in identity)
-    return KEY.join(one.hex() if isinstance(one, bytes) else str(one) for one in values)
+def _spelled(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case bytes():
+            return value.hex()
+        case datetime():
+            text = value.isoformat(" ").removesuffix(":00") if value.tzinfo else str(value)
+            return _FRACTION.sub(r"\1", text)
+    return str(value)

@@ -17,6 +17,7 @@ from smug_platform.warehouse.redshift_files import Files
 from smug_platform.warehouse.redshift_session import Session
 from smug_platform.warehouse.redshift_types import Column, columns, widens
 
+_REJECTS_AT_ONCE = 500
 READ_LOADS = (
     f"select table_name, snapshot_id, rows, loaded_at, committed_at, positions, relief from {LOADS}"
 )
@@ -52,8 +53,8 @@ class Loading:
     def run(self) -> Loaded:
         """Load the files in one transaction, and commit it.
 
-        Raises LoadRefused when COPY can't load a file, LakeError when a key would be there twice,
-        and what `Session.ask` raises otherwise.
+        Raises LoadRefused when COPY can't load a file, Unfit when rows that are there can't stay,
+        LakeError when a key would be there twice, and what `Session.ask` raises otherwise.
         """
         name, change = self._change.target.name, self._change
         self._widen_texts()
@@ -63,15 +64,16 @@ class Loading:
         if not change.full:
             check_continuity(name, change.since, before)
         statements, held = evolved(change.target, types, self._wanted, full=change.full)
-        for statement in statements:
-            self._session.ask(statement)
         # A type that is there may be wider than the lake's, or text where the lake has JSON.
         self._files.columns = [Column(c.name, held.get(c.name, c.type)) for c in self._wanted]
         rows = self._stage(in_place=bool(held))
         self._check_once(rows)
+        # From here on readers of the table may wait.
+        for statement in statements:
+            self._session.ask(statement)
         loaded = self._replace(rows, held=bool(types), in_place=bool(held))
         new = {column.name: column.type for column in self._columns}
-        self._record(loaded, None if change.full else before, new | held)
+        self._record(loaded, None if change.full else before, new | held, rows)
         for table in [*(stage.name for stage in self._files.stages), sql.NET]:
             self._session.ask(f"drop table if exists {table}")
         self._session.commit()
@@ -114,9 +116,9 @@ class Loading:
             ask(part.stage.copy(self._files.manifest(part), self._role))
             ask(part.stage.number(part.order))
         if in_place:
-            into, columns = sql.NET, f"(like {replica(target.name)})"
+            into = sql.NET
             ask(f"drop table if exists {into}")
-            ask(f"create temp table {into} {columns}")
+            ask(sql.create_net(self._columns, like))
         else:
             into = replica(f"{target.name}__new")
             ask(f"drop table if exists {into}")
@@ -147,10 +149,6 @@ class Loading:
         """Put the rows where readers see them. held: there is a replica."""
         name, change, ask = self._change.target.name, self._change, self._session.ask
         count = self._count(rows)
-        if change.full:
-            ask(f"delete from {sql.REJECTS} where table_name = ?", [name])
-        elif self._count(sql.REJECTS):
-            ask(sql.taken_back(change.target, self._columns, rows))
         before = self._count(replica(name)) if held else 0
         self._reached = ask(sql.high_water(rows))
         if not in_place:
@@ -174,10 +172,14 @@ class Loading:
             cut=self._files.cut,
         )
 
-    def _record(self, loaded: Loaded, before: Load | None, types: Mapping[str, str]) -> None:
+    def _record(
+        self, loaded: Loaded, before: Load | None, types: Mapping[str, str], rows: str
+    ) -> None:
+        """Write down what is loaded, last of all: loads of all tables share these two."""
         name, ask = loaded.table, self._session.ask
         positions, newest = reached(self._reached, before)
         relief = loaded.relief + before.relief if before else loaded.relief
+        self._record_rejects(rows)
         ask(f"delete from {LOADS} where table_name = ?", [name])
         ask(
             f"insert into {LOADS} values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -192,17 +194,24 @@ class Loading:
                 json.dumps(dict(types)),
             ],
         )
-        for reject in self._files.rejects:
-            reason = f"{reject.reason} ({self._why})"[:16_000]
-            values: list[Any] = [
-                name,
-                loaded.snapshot_id,
-                reject.key,
-                reject.column,
-                reason,
-                self._at,
-            ]
-            ask(f"insert into {sql.REJECTS} values (?, ?, ?, ?, ?, ?)", values)
+
+    def _record_rejects(self, rows: str) -> None:
+        """Forget the rejects whose rows have come well, and note those of this load."""
+        target, ask = self._change.target, self._session.ask
+        rejects = list(self._files.rejects.values())
+        if self._change.full:
+            ask(f"delete from {sql.REJECTS} where table_name = ?", [target.name])
+        elif self._count(sql.REJECTS):
+            ask(sql.taken_back(target, self._columns, rows))
+        for start in range(0, len(rejects), _REJECTS_AT_ONCE):
+            part = rejects[start : start + _REJECTS_AT_ONCE]
+            ask(sql.not_twice(len(part)), [target.name, *(one.key for one in part)])
+            values = [
+                (target.name, self._change.snapshot.snapshot_id, one.key, one.column,
+                 f"{one.reason} ({self._why})"[:16_000], self._at)
+                for one in part
+            ]  # fmt: skip
+            ask(sql.rejected(len(part)), [value for row in values for value in row])
 
     @cached_property
     def _at(self) -> datetime:

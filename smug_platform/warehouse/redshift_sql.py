@@ -93,6 +93,11 @@ def create(name: str, columns: Sequence[Column], like: str) -> str:
     return f"create table {replica(name)} (\n{_body(columns)}\n) {like}"
 
 
+def create_net(columns: Sequence[Column], like: str) -> str:
+    """The statement that makes the table that `merge` and `all_of` read."""
+    return f"create temp table {NET} (\n{_body([*columns, LOADED_AT])}\n) {like}".rstrip()
+
+
 def add(name: str, column: Column) -> str:
     """The statement that adds a column."""
     return f"alter table {replica(name)} add column {quoted(column.name)} {column.type}"
@@ -113,7 +118,7 @@ def retyped(name: str, column: Column) -> tuple[str, ...]:
     table, old, new = replica(name), quoted(column.name), quoted(f"{column.name}__new")
     return (
         f"alter table {table} add column {new} {column.type}",
-        f"update {table} set {new} = {old}",
+        f"update {table} set {new} = cast({old} as {column.type})",
         f"alter table {table} drop column {old}",
         f"alter table {table} rename column {new} to {old}",
     )
@@ -230,6 +235,17 @@ def taken_back(target: Target, columns: Sequence[Column], rows: str) -> str:
         f"delete from {REJECTS} where table_name = {literal(target.name)}"
         f" and row_key in (select {key} from {rows})"
     )
+
+
+def not_twice(count: int) -> str:
+    """The statement that forgets so many rejects of a table, by their keys."""
+    keys = ", ".join("?" * count)
+    return f"delete from {REJECTS} where table_name = ? and row_key in ({keys})"
+
+
+def rejected(count: int) -> str:
+    """The statement that notes so many rejects."""
+    return f"insert into {REJECTS} values {', '.join(['(?, ?, ?, ?, ?, ?)'] * count)}"
 
 
 def high_water(rows: str) -> str:

@@ -127,13 +127,12 @@ def widens(narrow: str, wide: str) -> bool:
 
 
 def grown(
-    table: str, held: Mapping[str, str], wanted: Sequence[Column]
-) -> tuple[list[Column], list[Column]]:
-    """The columns that a replica lacks, and those whose type has to get wider.
-
-    held: its columns' types by name. Raises WarehouseError for a type that fits neither way.
+    held: Mapping[str, str], wanted: Sequence[Column]
+) -> tuple[list[Column], list[Column], list[Column]]:
+    """The columns that a replica lacks, those whose type has to get wider, and those whose type
+    holds neither what is there nor what comes. held: its columns' types by name.
     """
-    added, wider = [], []
+    added, wider, others = [], [], []
     for column in wanted:
         kind = held.get(column.name)
         if kind is None:
@@ -141,11 +140,8 @@ def grown(
         elif widens(kind, column.type):
             wider.append(column)
         elif kind != column.type and not widens(column.type, kind) and not _is_looser(kind, column):
-            raise WarehouseError(
-                f"{table}.{column.name} is {kind} in the warehouse and {column.type} in the lake",
-                remedy="drop the replica, and its row of warehouse._loads; it is then loaded whole",
-            )
-    return added, wider
+            others.append(column)
+    return added, wider, others
 
 
 def _is_looser(kind: str, column: Column) -> bool:

@@ -45,6 +45,8 @@ def _table(cursor: Cursor, expressions: Expressions) -> Plan:
     if cursor.name in {"drop", "rename", "owner", "set"}:
         if cursor.ahead().name == "constraint":
             return Script([], _TAG)
+        if cursor.skip("drop"):
+            return _drop(table, cursor)
         return Passed(f"alter table {table}{expressions.render(cursor.rest)}")
     raise syntax_error(cursor.token.text)
 
@@ -60,6 +62,14 @@ def _add(table: str, cursor: Cursor, expressions: Expressions) -> Plan:
     if " not null" in added and " default " not in added:
         raise unsupported("ADD COLUMN NOT NULL without a DEFAULT")
     return Script([f"alter table {table} add column {added}"], _TAG)
+
+
+def _drop(table: str, cursor: Cursor) -> Plan:
+    cursor.skip("column")
+    name = column_name(cursor.take())
+    if not cursor.done:
+        raise unsupported(f"DROP COLUMN ... {text(cursor.rest).strip().upper()}")
+    return Script([f"select rs.drop_column({quote(table)}, {quote(name)})"], _TAG)
 
 
 def _alter(table: str, cursor: Cursor) -> Plan:

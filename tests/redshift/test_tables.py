@@ -183,6 +183,13 @@ def test_added_and_dropped_columns(redshift: Redshift) -> None:
     assert redshift.ask("select * from t") == [(1,)]
 
 
+@pytest.mark.parametrize("key", ["distkey(a)", "sortkey(a)"])
+def test_a_column_that_rows_lie_by_is_not_dropped(redshift: Redshift, key: str) -> None:
+    redshift.ask(f"create table t (a int, b int) {key}")
+    with pytest.raises(ProgrammingError, match="cannot drop sortkey or distkey column"):
+        redshift.ask("alter table t drop column a")
+
+
 def test_tables_change_places_within_a_transaction(redshift: Redshift) -> None:
     redshift.ask("create schema a")
     redshift.ask("create table a.t as select 1 as id")

@@ -74,7 +74,7 @@ def test_what_was_built_is_known_of_redshift(on_redshift: OnRedshift) -> None:
             found = details(settings, graph, part, columns=True)
     (name,) = [one for one in found if one.endswith(".dim_photos")]
     assert found[name].rows == len(on_redshift.content[1]["marts.dim_photos"])
-    assert "title" in found[name].columns
+    assert found[name].lineage["title"] == [("model.smug.stg_photos", "title")]
     models = {n.unique_id for n in on_redshift.results[1].nodes if n.unique_id.startswith("model.")}
     assert known.keys() == models
     assert at is not None

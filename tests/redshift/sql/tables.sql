@@ -61,6 +61,18 @@ begin
 end
 $$;
 
+create function rs.drop_column(name text, col text) returns void language plpgsql as $$
+begin
+    if exists (
+        select from rs.tables
+        where relation = name::regclass and (dist_key = col or col = any(sort_keys))
+    ) then
+        raise exception 'cannot drop sortkey or distkey column "%"', col using errcode = '0A000';
+    end if;
+    execute format('alter table %s drop column %I', name, col);
+end
+$$;
+
 create function rs.note_load_error(
     name text, query text, process text, file text, line text, col text, kind text, length text,
     raw_line text, raw_value text, code text, reason text, message text

@@ -8,7 +8,7 @@ from smug_platform.lake.target import Target
 from smug_platform.lake.types import SourceColumn
 from smug_platform.settings_warehouse import redshift_settings
 from smug_platform.tables.table import Table
-from smug_platform.warehouse.redshift_evolve import evolved
+from smug_platform.warehouse.redshift_evolve import Unfit, evolved
 from smug_platform.warehouse.redshift_fit import fit
 from smug_platform.warehouse.redshift_sql import layout, live_twice, merge
 from smug_platform.warehouse.redshift_types import Column, columns, widens
@@ -71,7 +71,7 @@ def test_a_replica_follows_in_place() -> None:
     assert statements == [
         'alter table warehouse."photos" add column "new" SUPER',
         'alter table warehouse."photos" add column "n__new" BIGINT',
-        'update warehouse."photos" set "n__new" = "n"',
+        'update warehouse."photos" set "n__new" = cast("n" as BIGINT)',
         'alter table warehouse."photos" drop column "n"',
         'alter table warehouse."photos" rename column "n__new" to "n"',
         'alter table warehouse."photos" drop column "gone"',
@@ -87,11 +87,21 @@ def test_a_key_that_gets_wider_is_rebuilt_with_when_its_rows_were_loaded() -> No
     assert statements[-1] == 'alter table warehouse."photos__new" rename to "photos"'
 
 
-def test_what_fits_in_no_way_is_made_anew_or_refused() -> None:
-    held, wanted = {"id": "DATE"}, [ID]
-    assert evolved(PHOTOS, held, wanted, full=True) == ([], {})
-    with pytest.raises(WarehouseError, match=r"photos.id is DATE in the warehouse and BIGINT"):
+def test_what_fits_in_no_way_is_loaded_whole() -> None:
+    held, wanted = {"id": "BIGINT", "exif": "SUPER"}, [ID, Column("exif", "VARCHAR(65535)")]
+    with pytest.raises(Unfit, match=r"photos: exif: SUPER is VARCHAR\(65535\) now"):
         evolved(PHOTOS, held, wanted, full=False)
+    statements, types = evolved(PHOTOS, held, wanted, full=True)
+    assert statements == [
+        'alter table warehouse."photos" drop column "exif"',
+        'alter table warehouse."photos" add column "exif" VARCHAR(65535)',
+    ]
+    assert types == {"id": "BIGINT", "exif": "VARCHAR(65535)"}
+
+
+@pytest.mark.parametrize("held", [{"id": "DATE"}, {"number": "BIGINT"}])
+def test_a_key_of_another_type_or_name_comes_with_a_new_table(held: dict[str, str]) -> None:
+    assert evolved(PHOTOS, held, [ID], full=True) == ([], {})
 
 
 def test_rows_of_a_table_without_a_key_lie_evenly_and_may_be_live_twice() -> None:
