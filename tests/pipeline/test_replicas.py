@@ -680,3 +680,18 @@ def test_R04_several_tables_are_loaded_at_once_and_one_that_fails_stops_alone(
         assert isinstance(results[0][1], LakeError)
         assert [target.name for target, _ in results[1:]] == [copy.name for copy in copies]
         assert [load.rows for load in warehouse.loads()] == [1] * 5
+
+
+def test_R04_a_file_that_is_not_there_stops_its_table_alone(world: World) -> None:
+    world.shards[0].insert(photo(1))
+    world.merge()
+    copy = replace(PHOTOS, alias="copy")
+    merge(world.catalog, copy)
+    table = world.catalog.load_table(name_of(PHOTOS))
+    for path in table.inspect.files()["file_path"].to_pylist():
+        table.io.delete(path)
+    refreshed = refresh_all(world.warehouse, world.catalog, [PHOTOS, copy])
+    found = {target.name: result for target, result in refreshed}
+    assert isinstance(found["photos"], LakeError)
+    assert "the files of lake.photos can't be read" in str(found["photos"])
+    assert [(load.table, load.rows) for load in world.warehouse.loads()] == [("copy", 1)]
