@@ -22,7 +22,7 @@ from typing import Any, Self
 from smug_platform.errors import LakeError
 from smug_platform.lake.drift import Behind, follow_drift
 from smug_platform.lake.target import RESERVED
-from smug_platform.lake.types import SourceColumn
+from smug_platform.lake.types import SourceColumn, is_real
 from smug_platform.tables.table import Table
 
 _NAME = r"`?([^\s`(]+)`?"
@@ -123,7 +123,8 @@ def evolve(state: State, table: Table, shard: str, position: int, event: Any) ->
         if change["table"] is not None:
             columns = _columns(table, change["table"]["columns"])
             if change["type"] == "ALTER":
-                columns = _still_real(columns, state.schemas.get(shard, (0, ()))[1])
+                before = state.schemas.get(shard, (0, ()))[1]
+                columns = _still_real(columns, before, dict(_renames(event)))
                 state = _alter(state, table, shard, (position, columns), event)
             state = _drop(state, shard, position, columns)
             state = _hold(state, shard, (position, columns), at=event["source"]["ts_ms"])
@@ -141,13 +142,20 @@ def _hold(
     return replace(state, schemas=schemas, behind=behind)
 
 
+def _renames(event: Any) -> list[tuple[str, str]]:
+    """The old and the new name of each column that the statement may rename."""
+    return [pair for pattern in _RENAMES for pair in pattern.findall(event["ddl"])]
+
+
 def _still_real(
-    columns: tuple[SourceColumn, ...], before: tuple[SourceColumn, ...]
+    columns: tuple[SourceColumn, ...],
+    before: tuple[SourceColumn, ...],
+    renames: Mapping[str, str],
 ) -> tuple[SourceColumn, ...]:
     """The columns after an ALTER: rows that came while one was a REAL stay what they are, also when
-    it is a DOUBLE then. Only a new snapshot brings their values.
+    it is a DOUBLE then, of that name or another. Only a new snapshot brings their values.
     """
-    reals = {column.name for column in before if column.type == "REAL"}
+    reals = {renames.get(column.name, column.name) for column in before if is_real(column)}
     return tuple(replace(c, type="REAL") if c.name in reals else c for c in columns)
 
 
@@ -234,7 +242,7 @@ def _alter(
     old = {column.name for column in state.schemas.get(shard, (0, ()))[1]}
     added = {column.name for column in columns} - old
     dropped = old - {column.name for column in columns}
-    pairs = [pair for pattern in _RENAMES for pair in pattern.findall(event["ddl"])]
+    pairs = _renames(event)
     names = old | {column.name for column in columns}
     for before, after in pairs:
         reused = before in old - dropped or after in old

@@ -131,6 +131,11 @@ _SYNONYMS = {
 }
 
 
+def is_real(column: SourceColumn) -> bool:
+    """Whether the statement that made it calls it a REAL, signed or not."""
+    return column.type.upper().partition(" ")[0] == "REAL"
+
+
 def lake_type(column: SourceColumn) -> LakeType:
     """The lake's type of a source column; raises LakeError for one whose values come wrong.
 
@@ -139,7 +144,7 @@ def lake_type(column: SourceColumn) -> LakeType:
     >>> lake_type(SourceColumn("price", "DECIMAL", 65, 30)).iceberg  # beyond 38 digits: text
     StringType()
     """
-    if column.type.upper() == "REAL":
+    if is_real(column):
         raise LakeError(
             f"{column.name} was made a REAL while capture ran, which Debezium reads in single"
             " precision",

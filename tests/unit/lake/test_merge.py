@@ -258,26 +258,36 @@ def test_a_name_of_the_lake_itself_halts_the_table(catalog: Catalog) -> None:
         merge(catalog, Target(PHOTOS))
 
 
+@pytest.mark.parametrize(
+    ("kind", "ddl", "name"),
+    [
+        ("REAL", "MODIFY r DOUBLE", "r"),
+        ("REAL UNSIGNED", "MODIFY r DOUBLE", "r"),
+        ("REAL", "CHANGE r d DOUBLE", "d"),
+    ],
+)
 def test_B07_a_column_that_was_made_a_real_stops_its_table_until_a_snapshot(
-    catalog: Catalog,
+    catalog: Catalog, kind: str, ddl: str, name: str
 ) -> None:
     """What came of it meanwhile is in single precision, also if it is a DOUBLE now."""
     shard = Shard("shard_0", "photos", list(COLUMNS))
     shard.snapshot()
     shard.insert({"id": 1, "title": "a", "n": 1})
-    shard.alter([*COLUMNS, column("r", "REAL")], "ALTER TABLE photos ADD r REAL")
+    shard.alter([*COLUMNS, column("r", kind)], f"ALTER TABLE photos ADD r {kind}")
     shard.insert({"id": 2, "title": "b", "n": 1, "r": 0.1})
-    shard.alter([*COLUMNS, column("r", "DOUBLE")], "ALTER TABLE photos MODIFY r DOUBLE")
-    shard.insert({"id": 3, "title": "c", "n": 1, "r": 0.1})
+    renamed = [{name if k == "r" else k: v for k, v in row.items()} for row in shard.rows]
+    shard.alter([*COLUMNS, column(name, "DOUBLE")], f"ALTER TABLE photos {ddl}", renamed)
+    shard.insert({"id": 3, "title": "c", "n": 1, name: 0.1})
     land(catalog, shard.deltas)
-    with pytest.raises(LakeError, match=r"r was made a REAL .*: make it a DOUBLE, then take a new"):
+    told = rf"{name} was made a REAL .*: make it a DOUBLE, then take a new"
+    with pytest.raises(LakeError, match=told):
         merge(catalog, Target(PHOTOS))
     shard.deltas.clear()
     shard.snapshot()
     land(catalog, shard.deltas)
     merge(catalog, Target(PHOTOS))
     found = rows(catalog, Target(PHOTOS))
-    assert live(found, ["id", "r"]) == [(1, None), (2, 0.1), (3, 0.1)]
+    assert live(found, ["id", name]) == [(1, None), (2, 0.1), (3, 0.1)]
 
 
 def test_E02_members_that_the_binlog_spells_otherwise(catalog: Catalog) -> None:
