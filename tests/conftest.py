@@ -4,12 +4,14 @@ Servers start once a session, at the first test that asks for them, in temporary
 stopped by pid. A test that needs a clean slate asks for `stack`.
 """
 
+import itertools
+import os
 import signal
 import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from smug_platform.settings import Settings, Shard, StreamSettings, load_setting
 from tests.conformance.score import Score
 
 TESTS = Path(__file__).parent
+_PORTS = range(10_000, 32_000)
+_next_port = itertools.count(os.getpid() * 997)
 pytest_plugins = ["tests.redshift.fixtures"]
 
 
@@ -67,16 +71,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def free_port(count: int = 1) -> int:
-    """The first of `count` ports in a row that nothing listens on."""
+    """The first of `count` ports in a row that nothing listens on.
+
+    They are below those that the system gives to outgoing connections, one of which could take a
+    port between this look and its use; each process of tests goes through them from another one on.
+    """
     while True:
-        with ExitStack() as held:
-            first = held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
-            try:
-                for port in range(first + 1, first + count):
-                    held.enter_context(socket.create_server(("127.0.0.1", port)))
-            except (OSError, OverflowError):
-                continue
-            return int(first)
+        ports = [_PORTS[0] + next(_next_port) % len(_PORTS) for _ in range(count)]
+        if ports[-1] - ports[0] != count - 1:
+            continue
+        with ExitStack() as held, suppress(OSError):
+            for port in ports:
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+            return ports[0]
 
 
 def local_settings(home: Path) -> Settings:
