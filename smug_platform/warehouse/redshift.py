@@ -98,9 +98,9 @@ class Redshift:
         """Load what changed in the lake table since the loaded snapshot; None when nothing did.
 
         All of it where rows that are there do not fit what the lake has now. Raises LakeError when
-        a key would be there twice, WarehouseError when Redshift refuses what
-        is loaded, does not answer, or other transactions keep coming first; the replica then holds
-        what its record says.
+        a key would be there twice, WarehouseError when Redshift refuses what is loaded, does not
+        answer, or other transactions keep coming first; the replica then holds what its record
+        says.
         """
         total: Loaded | None = None
         self._prepare()

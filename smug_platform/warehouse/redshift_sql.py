@@ -55,8 +55,7 @@ class Stage:
 
     def create(self, like: str) -> str:
         """The statement that makes it, rows lying as the replica's do. like: `layout` of that."""
-        body = _body([*self.columns, ORDER])
-        return f"create temp table {self.name} (\n{body}\n) {like}".rstrip()
+        return _create_temp(self.name, [*self.columns, ORDER], like)
 
     def copy(self, manifest: str, role: str) -> str:
         """The statement that loads the files of a manifest. role: of IAM, or `default`."""
@@ -95,7 +94,7 @@ def create(name: str, columns: Sequence[Column], like: str) -> str:
 
 def create_net(columns: Sequence[Column], like: str) -> str:
     """The statement that makes the table that `merge` and `all_of` read."""
-    return f"create temp table {NET} (\n{_body([*columns, LOADED_AT])}\n) {like}".rstrip()
+    return _create_temp(NET, [*columns, LOADED_AT], like)
 
 
 def add(name: str, column: Column) -> str:
@@ -266,6 +265,10 @@ def literal(text: str) -> str:
     """
     escaped = text.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}'"
+
+
+def _create_temp(name: str, columns: Sequence[Column], like: str) -> str:
+    return f"create temp table {name} (\n{_body(columns)}\n) {like}".rstrip()
 
 
 def _body(columns: Sequence[Column]) -> str:
