@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "END",
+    "READ_BYTES",
     "Batch",
     "Poison",
     "Reader",
@@ -40,7 +41,8 @@ __all__ = [
     "kinesis_client",
 ]
 
-_MIB = 1024 * 1024
+READ_BYTES = 128 << 20
+"""Bytes of records that one read brings at most, about; landing them takes some six times that."""
 _SLACK_SECONDS = 60
 
 
@@ -156,7 +158,7 @@ class Reader:
         after: StreamPositions | None,
         *,
         max_records: int = 100_000,
-        max_bytes: int = 256 * _MIB,
+        max_bytes: int = READ_BYTES,
         max_seconds: float = 5.0,
     ) -> Batch:
         """What follows `after`, until nothing is left or a bound is reached.
