@@ -1,5 +1,6 @@
 """The archive in Dagster: one asset, a partition an hour of the source's commits."""
 
+import warnings
 from collections.abc import Iterator
 from itertools import islice
 
@@ -35,19 +36,22 @@ _SPECS = [
 
 def archive_assets() -> dg.AssetsDefinition:
     """The archive of all shards."""
+    with warnings.catch_warnings(action="ignore", category=dg.BetaWarning):  # backfill_policy
+        asset = dg.asset(
+            key=ARCHIVE,
+            deps=[DELTAS],
+            partitions_def=HOURS,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            group_name="archive",
+            kinds={"parquet"},
+            owners=[PLATFORM],
+            tags={"layer": "archive"},
+            pool="archive",
+            retry_policy=RETRY,
+            check_specs=_SPECS,
+        )
 
-    @dg.asset(
-        key=ARCHIVE,
-        deps=[DELTAS],
-        partitions_def=HOURS,
-        group_name="archive",
-        kinds={"parquet"},
-        owners=[PLATFORM],
-        tags={"layer": "archive"},
-        pool="archive",
-        retry_policy=RETRY,
-        check_specs=_SPECS,
-    )
+    @asset
     def deltas(
         context: dg.AssetExecutionContext,
         lakehouse: dg.ResourceParam[Lakehouse],
@@ -58,9 +62,9 @@ def archive_assets() -> dg.AssetsDefinition:
         """One row a delta that raw accepted, sealed for good, by shard and hour of its commit.
 
         A run writes all that is not archived yet, late changes of earlier hours too: so the
-        hour is whole after it.
+        hour is whole after it, and a backfill of however many hours is one run.
         """
-        hours = {f"{context.partition_key[:10]}T{context.partition_key[11:13]}"}
+        hours = {f"{key[:10]}T{key[11:13]}" for key in context.partition_keys}
         with told():
             written = write(lakehouse.catalog, archive.archive, source)
             held = [one for one in all_manifests(archive.archive.store) if one.hour in hours]

@@ -78,5 +78,4 @@ OPEN = {
     "O09": "no test",
     "R06": "no test",
     "R07": "no test",
-    "R09": "no test",
 }

@@ -1,11 +1,12 @@
 """Archive equals raw: each difference is seen, and where it is."""
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
-from smug_platform.archive.assets import ARCHIVE, archive_assets
+from smug_platform.archive.assets import ARCHIVE, HOURS, archive_assets
 from smug_platform.archive.compare import compare
 from smug_platform.archive.resources import ArchiveResource
 from smug_platform.raw.resources import Lakehouse
@@ -56,14 +57,17 @@ def test_as_many_rows_at_other_positions_are_a_difference(
     assert all(one.raw.rows == one.archive.rows for one in found)
 
 
-def materialized(world: World, hour: str) -> dg.ExecuteInProcessResult:
-    resources = {
+def resources(world: World) -> dict[str, Any]:
+    return {
         "settings": world.settings, "source": SOURCE,
         "lakehouse": Lakehouse(world.settings), "archive": ArchiveResource(world.settings),
     }  # fmt: skip
+
+
+def materialized(world: World, hour: str) -> dg.ExecuteInProcessResult:
     return dg.materialize(
         [archive_assets()],
-        resources=resources,
+        resources=resources(world),
         partition_key=hour,
         raise_on_error=False,
     )
@@ -85,3 +89,22 @@ def test_the_asset_tells_of_a_broken_chain(world: World) -> None:
     found = {check.check_name: check.passed for check in done.get_asset_check_evaluations()}
     assert found == {"equals_raw": True, "chain_holds": False}
     assert ARCHIVE.path == ["archive", "deltas"]
+
+
+def test_R09_a_backfill_of_two_thousand_hours_is_one_run(world: World) -> None:
+    change(world, 1, 2)
+    world.land(hours=1)
+    hours = HOURS.get_partition_keys()[:2000]
+    ends = {
+        "dagster/asset_partition_range_start": hours[0],
+        "dagster/asset_partition_range_end": hours[-1],
+    }
+    assert archive_assets().backfill_policy == dg.BackfillPolicy.single_run()
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize(
+            [archive_assets()], resources=resources(world), instance=instance, tags=ends
+        )
+        assert instance.get_runs_count() == 1
+        assert instance.get_materialized_partitions(ARCHIVE) == set(hours)
+    assert [check.passed for check in done.get_asset_check_evaluations()] == [True, True]
+    assert compare(world.catalog, world.archive).differences == ()
