@@ -141,7 +141,8 @@ def keyless(
 ) -> tuple[pa.Table, Counts]:
     """The rows to change of a table without a key, which is a multiset for each shard.
 
-    Rows are counted by content: n equal rows have the ids <hash>-1 to <hash>-n. Such a table
+    Rows are counted by content: n equal rows have the ids <hash>-1 to <hash>-n, and each tells the
+    position of a change that brought one of them, which depends on the batches. Such a table
     travels through one lane of the stream, in order, so an event counts if it is after the shard's
     watermark. `watermarks` moves on.
     """

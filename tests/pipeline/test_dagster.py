@@ -51,6 +51,7 @@ README = (PROJECT / "README.md").read_text()
 LAYERS = ("lake", "warehouse", "marts")
 IN_THE_LAKE = {"before the raw commit", "between raw and lake", "between two lake tables"}
 IN_THE_WAREHOUSE = {"between lake and warehouse", "between two replicas"}
+_CHANGE = ("_position", "_committed_at")
 _WHEN = re.compile("_.*(loaded|merged)_at$")
 _TABLES = """
 select schema_name || '.' || table_name from duckdb_tables()
@@ -118,7 +119,7 @@ def defs(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> dg.Definitions:
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
+    with dg.DagsterInstance.ephemeral() as made:
         yield made
 
 
@@ -136,24 +137,32 @@ def run(
 def content(platform: Platform) -> dict[str, Any]:
     """Every row of the lake, and of the replicas and marts that are there.
 
-    When a row was loaded, and how far a mart had read then, is left out: it depends on the pieces.
+    When a row was loaded, and how far a mart had read then, is left out: it depends on the pieces,
+    and of rows without a key so does the change that is told of each of several equal ones.
     """
     found: dict[str, Any] = {}
+    keyless = {target.name for target in platform.targets if not target.table.key}
     for target in platform.targets:
         table = platform.lakehouse.catalog.load_table(name_of(target))
         files = LakeFiles(table.io, table.schema(), table.current_snapshot())
         names = sorted(field.name for field in table.schema().fields)
+        names = [name for name in names if target.name not in keyless or name not in _CHANGE]
         rows = files.read(names).select(names).to_pylist()
         found[name_of(target)] = sorted(map(repr, rows))
     with connect(platform.settings) as connection:
-        for name in connection.execute(_TABLES).fetchall():
-            rows = connection.execute(f"select * from {name[0]}").fetchall()
+        for (name,) in connection.execute(_TABLES).fetchall():
+            rows = connection.execute(f"select * from {name}").fetchall()
+            left_out = _CHANGE if name.removeprefix("warehouse.") in keyless else ()
             columns = [column[0] for column in connection.description or []]
             ordered = [
-                sorted(pair for pair in zip(columns, row, strict=True) if not _WHEN.match(pair[0]))
+                sorted(
+                    pair
+                    for pair in zip(columns, row, strict=True)
+                    if not _WHEN.match(pair[0]) and pair[0] not in left_out
+                )
                 for row in rows
             ]
-            found[name[0]] = sorted(map(repr, ordered))
+            found[name] = sorted(map(repr, ordered))
     return found
 
 
@@ -384,10 +393,13 @@ def test_the_live_numbers_are_held_to_the_marts_at_their_position(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
 ) -> None:
-    held_back, stream.envelopes = stream.envelopes[-200:], stream.envelopes[:-200]
+    # Not amid the changes: of a row that is on its way to another shard the live numbers show both.
+    first = next(i for i, e in enumerate(stream.envelopes) if re.search(rb'"op":"[cud]"', e))
+    stream.envelopes, held_back = stream.envelopes[:first], stream.envelopes[first:]
     assert sync(platform).problems == ()
     assert {each.severity for each in live_checks(defs, instance)} == {dg.AssetCheckSeverity.WARN}
-    stream.envelopes += held_back  # the live numbers are ahead of the marts, by all of these
+    assert len(held_back) > 800  # the live numbers are ahead of the marts, by all of these
+    stream.envelopes += held_back
     with Store(store_path(platform.settings)) as store:
         consumer = Consumer(store, stream, FLICKR)  # type: ignore[arg-type]
         while consumer.step(most=300).behind:

@@ -52,7 +52,7 @@ def platform(settings: Settings, stream: Recorded) -> Platform:
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
+    with dg.DagsterInstance.ephemeral() as made:
         # Raw has been landed just now, as far as Dagster knows: else every tick asks for it.
         made.report_runless_asset_event(dg.AssetMaterialization(DELTAS))
         yield made
@@ -211,7 +211,7 @@ def test_a_quiet_stream_is_looked_at_now_and_then(
     defs: dg.Definitions, platform: Platform, stream: Recorded
 ) -> None:
     stream.envelopes.clear()
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         assert asked_for(look(defs, instance, platform)) == {"raw/deltas"}
 
 
@@ -232,7 +232,7 @@ def test_a_stream_that_does_not_answer_is_the_reason_of_a_skip(
     found = look(defs, instance, platform)
     assert isinstance(found, dg.SkipReason)
     assert found.skip_message == "Kinesis can't be reached: start it"
-    with dg.instance_for_test() as unused:  # nothing ever landed, and there is nothing to land
+    with dg.DagsterInstance.ephemeral() as unused:  # nothing landed, nothing to land
         assert isinstance(look(defs, unused, platform), dg.SkipReason)
 
 
