@@ -26,6 +26,7 @@ STAGES = ("snapshot", "stream", "restart", "replay")
 CASES: tuple[Case, ...] = (*(table.case() for table in TYPE_TABLES), *CHANGE_CASES)
 SOURCE = Source(database="flickr_cases", tables=tuple(case.record for case in CASES))
 WRITTEN_DURING_SNAPSHOT = ("a06", "k01")
+MOVED_BY = 20_000  # that far a key goes that changes during the snapshot
 
 # One server in the zone of its machine, which keeps summer time, and one in a fixed one.
 _ZONES = (("America/Chicago", "SYSTEM"), ("UTC", "+05:30"))
@@ -137,7 +138,7 @@ def _run_phase(stack: Stack, phase: str, shard: int) -> None:
 
 @contextmanager
 def _writing(shard: Shard) -> Iterator[None]:
-    """Insert, update and delete all over some tables until the block ends."""
+    """Insert, update, delete and give new keys all over some tables until the block ends."""
     stop = threading.Event()
 
     def write() -> None:
@@ -149,6 +150,9 @@ def _writing(shard: Shard) -> Iterator[None]:
                     cursor.execute(f"REPLACE INTO {table} VALUES ({low}, 'put')")
                     cursor.execute(f"UPDATE {table} SET v = 'set' WHERE id = {low + 7}")
                     cursor.execute(f"DELETE FROM {table} WHERE id = {low + 13}")
+                    cursor.execute(
+                        f"UPDATE IGNORE {table} SET id = id + {MOVED_BY} WHERE id = {low + 17}"
+                    )
 
     thread = threading.Thread(target=write, name="writer")
     thread.start()

@@ -48,6 +48,21 @@ ROW_CASES = (
         during=("UPDATE {t} SET n = 3 WHERE id = 1", "INSERT INTO {t} (id, n) VALUES (3, 3)"),
     ),
     Case(
+        id="C04",
+        columns="id INT UNSIGNED PRIMARY KEY, n INT,"
+        " a DATETIME NOT NULL DEFAULT '0000-00-00 00:00:00',"
+        " b TIMESTAMP NOT NULL DEFAULT '0000-00-00 00:00:00',"
+        " c DATETIME(6) NOT NULL DEFAULT '0000-00-00 00:00:00.000000',"
+        " d DATE NOT NULL DEFAULT '0000-00-00'",
+        before=("INSERT INTO {t} VALUES (1, 1, '2024-01-01', '2024-01-02', NOW(6), '2024-01-03')",),
+        during=(
+            "ALTER TABLE {t} MODIFY a DATETIME(6) NOT NULL DEFAULT '0000-00-00 00:00:00.000000',"
+            " MODIFY n BIGINT",
+            "INSERT INTO {t} VALUES (2, 2, '2024-01-01', '2024-01-02', NOW(6), '2024-01-03')",
+        ),
+        later=("UPDATE {t} SET n = 5000000000 WHERE id = 1",),
+    ),
+    Case(
         id="D06",
         columns="id INT UNSIGNED PRIMARY KEY, a VARCHAR(20) CHARACTER SET utf8mb4, b VARCHAR(20)",
         options="CHARACTER SET latin1",
@@ -114,6 +129,20 @@ ROW_CASES = (
         rows=((1, 11, 22, 33), (2, 20, 40, 60)),
     ),
     Case(
+        id="E20",
+        columns="my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY KEY,"
+        " v VARCHAR(40), hidden INT INVISIBLE DEFAULT 5",
+        key=("my_row_id",),
+        before=("INSERT INTO {t} (v) VALUES ('a'), ('b')",),
+        during=(
+            "INSERT INTO {t} (v, hidden) VALUES ('c', 6)",
+            "UPDATE {t} SET hidden = 7 WHERE v = 'a'",
+            "DELETE FROM {t} WHERE v = 'b'",
+        ),
+        later=("INSERT INTO {t} (v) VALUES ('d')",),
+        rows=((1, "a", 7), (3, "c", 6), (4, "d", 5)),
+    ),
+    Case(
         id="F02",
         columns=SIMPLE,
         before=("INSERT INTO {t} VALUES (1, 'one'), (2, 'two')",),
@@ -161,6 +190,19 @@ ROW_CASES = (
         rows=((1, "a"), (2, "b")),
     ),
     Case(id="F13-log", columns=SIMPLE, rows=((1, "saw a"), (2, "saw b"))),
+    Case(
+        id="G26",
+        columns="id INT UNSIGNED PRIMARY KEY, `select` INT, `1st` INT, `Order By` INT, `Größe` INT,"
+        f" `a-b.c` INT, {'x' * 64} INT",
+        before=("INSERT INTO {t} VALUES (1, 1, 2, 3, 4, 5, 6)",),
+        during=(
+            "ALTER TABLE {t} ADD COLUMN `table` INT DEFAULT 7",
+            "INSERT INTO {t} VALUES (2, 2, 3, 4, 5, 6, 7, 8)",
+            "UPDATE {t} SET `select` = 9 WHERE id = 1",
+        ),
+        later=("UPDATE {t} SET `table` = 10 WHERE id = 2",),
+        rows=((1, 9, 2, 3, 4, 5, 6, 7), (2, 2, 3, 4, 5, 6, 7, 10)),
+    ),
     Case(
         id="O01",
         columns=SIMPLE,

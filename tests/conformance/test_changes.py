@@ -1,5 +1,7 @@
 """Every table of the corpus: at each stage the source, the lake and the warehouse are equal."""
 
+import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +12,7 @@ from pyiceberg.expressions import EqualTo
 from smug_platform.raw import deltas as raw
 from tests.conformance.cases import Case
 from tests.conformance.change_cases import CHANGE_CASES
-from tests.conformance.corpus import CASES, STAGES, WRITTEN_DURING_SNAPSHOT, Corpus
+from tests.conformance.corpus import CASES, MOVED_BY, STAGES, WRITTEN_DURING_SNAPSHOT, Corpus
 from tests.conformance.number_cases import ADDED_OTHERWISE
 from tests.conformance.oracle import Row, tally
 from tests.conformance.type_cases import ZERO_DATES, ZERO_DATES_NOT_NULL
@@ -126,6 +128,54 @@ def test_K01_there_were_writes_during_the_read_view(corpus: Corpus) -> None:
         written = [row for row in rows if row["op"] in {"c", "u", "d"}]
         assert len(read) > 1000
         assert sum(row["committed_at"] < max(read) for row in written) > 10
+
+
+def test_K03_keys_beyond_both_ends_of_the_walk_are_there(corpus: Corpus) -> None:
+    first, last = 2**63 + 1, 2**63 + 10_000  # of the rows that were there before
+    new = _written_amid_the_read(corpus, "c")
+    assert min(new) < first
+    assert max(new) > last
+    _hold_the_sources_keys(corpus)
+
+
+def test_F03_a_row_whose_key_changes_amid_the_read_is_there_once(corpus: Corpus) -> None:
+    moved = {key for key in _written_amid_the_read(corpus, "c") if key > 2**63 + 15_000}
+    left = _written_amid_the_read(corpus, "d")
+    assert len(moved) > 10
+    assert {key - MOVED_BY for key in moved} <= left
+    _hold_the_sources_keys(corpus)
+
+
+def _written_amid_the_read(corpus: Corpus, op: str) -> set[int]:
+    rows = _deltas(corpus, "k01")
+    read = max(row["captured_at"] for row in rows if row["op"] == "r")
+    return {
+        int(json.loads(row["key"])["id"])
+        for row in rows
+        if row["op"] == op and row["committed_at"] < read
+    }
+
+
+def _hold_the_sources_keys(corpus: Corpus) -> None:
+    """Each of the source's keys once, and no other, from the snapshot on."""
+    for stage in STAGES:
+        found = corpus.table("k01", stage)
+        for copy in (found.lake, found.warehouse):
+            keys = [int(row["id"]) for row in copy.live("shard_0")]
+            assert sorted(keys) == sorted(row["id"] for row in found.source["shard_0"])
+
+
+def test_G28_a_schema_change_that_comes_again_is_applied_once(corpus: Corpus) -> None:
+    for table in ("g02", "g06_rename", "o03"):
+        found = Counter(
+            (row["shard"], row["binlog_offset"], row["payload"])
+            for row in _deltas(corpus, table)
+            if row["op"] == "ddl"
+        )
+        assert set(found.values()) == {2}
+        before, after = corpus.table(table, "restart"), corpus.table(table)
+        assert (after.lake.ids, after.lake.types) == (before.lake.ids, before.lake.types)
+        assert after.warehouse == before.warehouse
 
 
 def test_O03_the_other_shard_reads_null_until_it_has_the_column(corpus: Corpus) -> None:

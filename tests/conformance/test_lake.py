@@ -434,3 +434,18 @@ def test_N12_time_travel_to_a_source_position(way: Way) -> None:
         with query.open_lake(way.settings, at=str(snapshot_id)) as lake:
             found = lake.ask("select id, v from lake.photos where not _is_deleted").fetchall()
         assert {int(id_): v for id_, v in found} == rows
+
+
+def test_O08_of_a_row_that_every_shard_holds_the_copy_written_last_is_live(way: Way) -> None:
+    other = Shard("shard_1", "photos", COLUMNS)
+    other.snapshot()
+    way.put(1, 2, 3)
+    other.insert(*[{"id": id_, "v": "copy"} for id_ in (1, 2, 3)])
+    way.merge([*way.new(), *other.deltas])
+    assert way.live() == {1: "copy", 2: "copy", 3: "copy"}
+    seen = len(other.deltas)
+    way.shard.update({"id": 2}, v="second")
+    other.delete({"id": 3})
+    way.merge([*other.deltas[seen:], *way.new()])
+    assert way.live() == {1: "copy", 2: "second", 3: "first"}
+    assert way.table().scan().count() == 6  # each shard's copy is kept, with what it says

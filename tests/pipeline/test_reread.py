@@ -135,7 +135,7 @@ def test_I09_K05_what_the_binlog_never_told_comes_with_a_table_that_is_read_anew
         assert now.resnapshot is None
 
 
-def test_capture_that_is_killed_amid_a_table_reads_it_again(
+def test_K06_capture_that_is_killed_amid_a_table_reads_all_that_were_asked_for_meanwhile(
     way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(way.settings.home)
@@ -152,8 +152,10 @@ def test_capture_that_is_killed_amid_a_table_reads_it_again(
         for _ in range(2):
             assert smug(way, monkeypatch, "snapshot", "albums", "--shard", "shard_0") == 0
             eventually(amid)
+            asked = ("albums", "photos", "--shard", "shard_0")
+            assert smug(way, monkeypatch, "snapshot", *asked) == 0
             assert way.stop(signal.SIGKILL) == -signal.SIGKILL
-            assert open_store(way.settings).asked("shard_0")
+            assert set(open_store(way.settings).asked("shard_0")) == {"albums", "photos"}
             way.bring()
             way.start()
         _await_read(way)
@@ -161,7 +163,7 @@ def test_capture_that_is_killed_amid_a_table_reads_it_again(
     way.verified()
 
 
-def test_a_table_that_is_not_there_is_told(
+def test_K06_a_table_that_is_not_there_is_told(
     way: Way, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for given in (("fotos",), ("photos", "--shard", "shard_9")):

@@ -6,6 +6,7 @@ What the service does and the local endpoint doesn't is tested in tests/unit/str
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -13,16 +14,26 @@ import pytest
 
 from smug_platform.capture.change import Change, encode
 from smug_platform.errors import StreamError
+from smug_platform.lake.merge import merge, name_of
+from smug_platform.lake.target import Target
 from smug_platform.local.kinesis import start_kinesis
-from smug_platform.settings import StreamSettings
+from smug_platform.raw import deltas as raw
+from smug_platform.raw.catalog import open_catalog
+from smug_platform.raw.land import land
+from smug_platform.settings import StreamSettings, load_settings
 from smug_platform.stream.claims import Claims
 from smug_platform.stream.client import describe, ensure_stream, kinesis_client
 from smug_platform.stream.producer import Producer, StreamLost
 from smug_platform.stream.reader import Batch, Reader, StreamPositions
+from smug_platform.tables.table import Table
 from tests.conftest import free_port
+from tests.history import Shard, column
+from tests.pipeline.throttling import throttling
+from tests.recorded import change_of
 
 SHARD = "shard_0"
 MIB = 1024 * 1024
+PHOTOS = Target(Table(name="photos", domain="photos", owner="team:photos"))
 
 
 class Stream:
@@ -86,6 +97,35 @@ def test_a_record_of_any_size_arrives_whole(stream: Stream, size: int):
     assert numbers(batch) == [0, 1, 2]
     assert batch.records[1].data == encode(large, 1)
     assert len(batch.records[1].data) == size
+
+
+def test_M05_what_was_taken_without_an_answer_comes_again_and_counts_once(
+    fresh_kinesis: StreamSettings, tmp_path: Path
+):
+    source = Shard(SHARD, "photos", [column("id", "BIGINT UNSIGNED"), column("title", "VARCHAR")])
+    source.snapshot()
+    source.insert(*[{"id": number, "title": "new"} for number in range(300)])
+    for number in range(0, 300, 3):
+        source.update({"id": number}, title="changed")
+        source.delete({"id": number + 1})
+    port = free_port()
+    with throttling(str(fresh_kinesis.endpoint), port) as refusals:
+        stream = Stream(replace(fresh_kinesis, endpoint=f"http://127.0.0.1:{port}"), tmp_path)
+        for first in range(0, len(source.deltas), 100):
+            refusals.unanswered = 1
+            changes = [change_of(delta) for delta in source.deltas[first : first + 100]]
+            stream.producer.publish(SHARD, 1, changes)
+            assert refusals.unanswered == 0
+        stream.producer.close()
+        catalog = open_catalog(load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path)}))
+        land(catalog, stream.reader)
+    landed = raw.open_deltas(catalog).scan("op != 'ddl'").count()
+    merged = merge(catalog, PHOTOS)
+    assert landed >= 500 + 5
+    assert (merged.duplicates, merged.written) == (landed - 500, 300)
+    live = catalog.load_table(name_of(PHOTOS)).scan("_is_deleted = false").to_arrow().to_pylist()
+    held = sorted((int(row["id"]), row["title"]) for row in live)
+    assert held == sorted((row["id"], row["title"]) for row in source.rows)
 
 
 def test_M07_a_stream_that_is_resharded_is_read_whole(stream: Stream):

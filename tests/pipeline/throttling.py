@@ -1,4 +1,5 @@
-"""A proxy before the local Kinesis endpoint that refuses as the service does: in part, or wholly.
+"""A proxy before the local Kinesis endpoint that refuses as the service does: in part, or wholly;
+or whose answer never comes.
 
 What it lets through the real endpoint takes; what it refuses never gets there. It is also how a
 test counts what was asked.
@@ -22,12 +23,14 @@ _REFUSED = {"ErrorCode": _CODE, "ErrorMessage": "Rate exceeded"}
 @dataclass
 class Refusals:
     """What the proxy does. share: of the records of each PutRecords that are refused; throttled:
-    whether every PutRecords is, as a whole. calls, asked, refused: PutRecords seen, the records in
-    them, and those refused.
+    whether every PutRecords is, as a whole. unanswered: so many of the next PutRecords are taken,
+    and their caller is hung up on. calls, asked, refused: PutRecords seen, the records in them, and
+    those refused.
     """
 
     share: float = 0.0
     throttled: bool = False
+    unanswered: int = 0
     calls: int = 0
     asked: int = 0
     refused: int = 0
@@ -40,6 +43,12 @@ class Refusals:
             found = [self.throttled or self.chance.random() < self.share for _ in range(records)]
             self.calls, self.asked = self.calls + 1, self.asked + records
             self.refused += sum(found)
+            return found
+
+    def hangs_up(self) -> bool:
+        """Whether this request is taken without an answer."""
+        with self.lock:
+            self.unanswered -= (found := self.unanswered > 0)
             return found
 
 
@@ -59,10 +68,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("X-Amz-Target", "").endswith(".PutRecords"):
-            self.answer(*self.put_records(json.loads(body)))
-        else:
+        if not self.headers.get("X-Amz-Target", "").endswith(".PutRecords"):
             self.answer(*self.forward(body))
+        elif self.server.refusals.hangs_up():
+            self.forward(body)
+            self.close_connection = True
+        else:
+            self.answer(*self.put_records(json.loads(body)))
 
     def put_records(self, request: dict[str, Any]) -> tuple[int, bytes]:
         records = request["Records"]
