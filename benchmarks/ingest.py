@@ -1,11 +1,11 @@
 """From the JSON of the stream to the committed lake: landing, and merging into T rows.
 
 A batch of envelopes (Debezium's full source block, one change in twenty delivered twice, a quarter
-of the changes on 1,000 hot keys) is landed, 100,000 changes a commit of `raw.deltas` at most, and
-then merged, in as few commits of the lake's table as 2 GiB of memory allow. Reading the stream is
-not part of it: the records are in memory. `cores ms` is the time of all cores together: where it is
-far below land + merge, other work had them. A second table has the two steps that a merge begins
-with: decoding, and the net change with the gate.
+of the changes on 1,000 hot keys) is landed, 100,000 changes or 128 MiB a commit of `raw.deltas` at
+most, and then merged, in as few commits of the lake's table as 2 GiB of memory allow. Reading the
+stream is not part of it: what making the records takes is left out. `cores ms` is the time of all
+cores together: where it is far below land + merge, other work had them. A second table has the two
+steps that a merge begins with: decoding, and the net change with the gate.
 """
 
 from pathlib import Path

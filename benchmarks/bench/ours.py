@@ -189,5 +189,12 @@ def ingest_once(
     if merged.deltas != count:
         raise SystemExit(f"merged {merged.deltas} changes of {count}")
     total = sum(written.files().values())
-    seconds, spent = landed - started - stream.spent[0], cpu - stream.spent[1]
-    return Ingested(seconds, ended - landed, spent, count, stream.bytes, total)
+    reading, reading_cpu = stream.spent
+    return Ingested(
+        land=landed - started - reading,
+        merge=ended - landed,
+        cpu=cpu - reading_cpu,
+        changes=count,
+        json=stream.bytes,
+        bytes=total,
+    )

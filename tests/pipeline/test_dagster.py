@@ -145,8 +145,8 @@ def content(platform: Platform) -> dict[str, Any]:
     for target in platform.targets:
         table = platform.lakehouse.catalog.load_table(name_of(target))
         files = LakeFiles(table.io, table.schema(), table.current_snapshot())
-        names = sorted(field.name for field in table.schema().fields)
-        names = [name for name in names if target.name not in keyless or name not in _CHANGE]
+        left_out = _CHANGE if target.name in keyless else ()
+        names = sorted({field.name for field in table.schema().fields}.difference(left_out))
         rows = files.read(names).select(names).to_pylist()
         found[name_of(target)] = sorted(map(repr, rows))
     with connect(platform.settings) as connection:

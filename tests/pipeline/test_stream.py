@@ -15,25 +15,22 @@ import pytest
 from smug_platform.capture.change import Change, encode
 from smug_platform.errors import StreamError
 from smug_platform.lake.merge import merge, name_of
-from smug_platform.lake.target import Target
 from smug_platform.local.kinesis import start_kinesis
 from smug_platform.raw import deltas as raw
-from smug_platform.raw.catalog import open_catalog
 from smug_platform.raw.land import land
-from smug_platform.settings import StreamSettings, load_settings
+from smug_platform.settings import StreamSettings
 from smug_platform.stream.claims import Claims
 from smug_platform.stream.client import describe, ensure_stream, kinesis_client
 from smug_platform.stream.producer import Producer, StreamLost
 from smug_platform.stream.reader import Batch, Reader, StreamPositions
-from smug_platform.tables.table import Table
 from tests.conftest import free_port
 from tests.history import Shard, column
+from tests.pipeline.lake_process import PHOTOS, catalog_of
 from tests.pipeline.throttling import throttling
 from tests.recorded import change_of
 
 SHARD = "shard_0"
 MIB = 1024 * 1024
-PHOTOS = Target(Table(name="photos", domain="photos", owner="team:photos"))
 
 
 class Stream:
@@ -117,7 +114,7 @@ def test_M05_what_was_taken_without_an_answer_comes_again_and_counts_once(
             stream.producer.publish(SHARD, 1, changes)
             assert refusals.unanswered == 0
         stream.producer.close()
-        catalog = open_catalog(load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path)}))
+        catalog = catalog_of(tmp_path)
         land(catalog, stream.reader)
     landed = raw.open_deltas(catalog).scan("op != 'ddl'").count()
     merged = merge(catalog, PHOTOS)
