@@ -117,7 +117,7 @@ def archived(home: Path, shape: Shape, pii: dict[str, str]) -> list[Took]:
 def make_archive(home: Path, shape: Shape, pii: dict[str, str], rows: int, changes: int) -> None:
     """An archive of so many changes, landed some at a time."""
     catalog, feed = catalog_in(home), Feed(home, shape, rows)
-    created = orjson.dumps(shape.created() | {"source": {}}).decode()
+    created = orjson.dumps(shape.created()).decode()
     empty: dict[str, object] = dict.fromkeys(ARROW.names)
     land(catalog, pa.Table.from_pylist([
         empty | {"table_name": shape.name, "shard": f"shard_{n}", "op": "ddl", "epoch": 1,
