@@ -67,7 +67,7 @@ def _ours(job: Job, clock: Clock) -> tuple[float, float]:
         sink = Counting(kinesis_client(stream), stream.name, Claims(job.settings.claims))
         engine = Engine(
             shard,
-            job.source,
+            lambda: job.source,
             sink,
             hold=hold_of(job, shard),
             folder=folder_of(job, shard),

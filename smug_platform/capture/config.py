@@ -5,12 +5,13 @@ Pure: nothing is read or written here. What each unusual property is for stands 
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from smug_platform.capture.contract import Columns
 from smug_platform.settings import Shard
-from smug_platform.tables.table import Source
+from smug_platform.tables.table import Source, Table
 
 CONNECTORS = {
     "mysql": "io.debezium.connector.mysql.MySqlConnector",
@@ -111,16 +112,34 @@ def engine_properties(
 
 
 def captured(source: Source) -> tuple[str, ...]:
-    """What is captured, one line a table: another text means that the contract changed.
+    """What is captured, one line a table: another text means that it is to be read anew.
 
     >>> from smug_platform.tables.table import Table
     >>> captured(Source(database="f", tables=(Table(name="t", domain="d", owner="o"),)))
     ('f.t key(id) without()',)
     """
-    return tuple(
+    return tuple(_line(source, table) for table in source.tables)
+
+
+def streamed(source: Source, tables: Collection[str] | None) -> Source:
+    """Of a source the tables that are captured as they are declared, and so come with the stream.
+
+    tables: what is captured, a line each; None before the first start. The others are read first.
+    Where none is left, all are: capture then begins anew.
+
+    >>> old, new = (Table(name=name, domain="d", owner="o") for name in ("old", "new"))
+    >>> before = captured(Source(database="f", tables=(old,)))
+    >>> [table.name for table in streamed(Source(database="f", tables=(old, new)), before).tables]
+    ['old']
+    """
+    kept = tuple(table for table in source.tables if _line(source, table) in (tables or ()))
+    return replace(source, tables=kept) if kept else source
+
+
+def _line(source: Source, table: Table) -> str:
+    return (
         f"{source.database}.{table.name} key({','.join(table.key)})"
         f" without({','.join(table.excluded)})"
-        for table in source.tables
     )
 
 

@@ -8,14 +8,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from smug_platform.capture.begin import begin
-from smug_platform.capture.config import engine_properties
+from smug_platform.capture.config import captured, engine_properties, streamed
 from smug_platform.capture.consumer import Completion, Consumer
 from smug_platform.capture.debezium import Debezium, build
 from smug_platform.capture.doctor import preflight
-from smug_platform.capture.failures import NeedsSnapshot, Renumbered
+from smug_platform.capture.failures import NeedsSnapshot, Renumbered, SourceUnavailable
 from smug_platform.capture.jvm import start_jvm
 from smug_platform.capture.publisher import Publisher
 from smug_platform.capture.reread import Reread
@@ -48,14 +49,15 @@ def warm_up(shard: Shard, source: Source, *, folder: Path, logs: Path) -> None:
 class Engine:
     """Captures one shard until it is stopped or fails. An engine runs once.
 
-    hold: the shard's lease. folder: this lease's own, for Debezium's files. logs: the folder of
-    Debezium's log. on_status: called about once a second, and at the end.
+    declared: gives what is declared at that moment. hold: the shard's lease. folder: this lease's
+    own, for Debezium's files. logs: the folder of Debezium's log. on_status: called about once a
+    second, and at the end.
     """
 
     def __init__(
         self,
         shard: Shard,
-        source: Source,
+        declared: Callable[[], Source],
         sink: Sink,
         *,
         hold: Hold,
@@ -64,7 +66,7 @@ class Engine:
         landed: Landed = NOTHING_LANDED,
         on_status: Callable[[Status], None] = lambda _status: None,
     ) -> None:
-        self._shard, self._source, self._sink = shard, source, sink
+        self._shard, self._declared, self._sink = shard, declared, sink
         self._hold, self._folder, self._logs = hold, folder, logs
         self._landed, self._on_status = landed, on_status
         self._stopping = threading.Event()
@@ -101,6 +103,8 @@ class Engine:
         self._tell()
 
     def _capture(self) -> None:
+        before = self._hold.state()
+        self._source = streamed(self._declared(), before.tables if before else None)
         columns = preflight(self._shard, self._source)
         start_jvm(self._logs)
         state, decision, history = begin(
@@ -115,15 +119,15 @@ class Engine:
         debezium = Debezium(self._shard.name, properties, publisher.offer)
         publisher.start()
         debezium.start()
-        is_read = False
+        is_over = False
         try:
             asked = self._attend(publisher, debezium.completion)
             if asked is not None:
-                is_read = self._read_anew(asked, publisher, debezium)
+                is_over = not asked[0] or self._read_anew(*asked, publisher, debezium)
         finally:
             publisher.close(_CLOSE_SECONDS)
             debezium.close()
-        if self._stopping.is_set() or is_read:
+        if self._stopping.is_set() or is_over:
             return
         if publisher.failure is not None:
             raise publisher.failure
@@ -132,7 +136,8 @@ class Engine:
     def _attend(self, publisher: Publisher, completion: Completion) -> tuple[str, int] | None:
         """Until the engine ends or is to end: tell the status, and watch the server.
 
-        Returns the table that is to be read anew, and when that was asked, if it is for that.
+        Returns the table that is to be read, and when that was asked; "" for a run that ends
+        because less is declared than it captures.
         """
         watch = Watch(self._shard)
         watch.begin()
@@ -146,25 +151,40 @@ class Engine:
                 self._tell()
             if now - watched >= _WATCH_SECONDS:
                 _look(watch, publisher)
-                if asked := self._asked(publisher):
+                if not publisher.state.in_snapshot and (asked := self._asked(publisher)):
                     return asked
                 watched = time.monotonic()
         return None
 
     def _asked(self, publisher: Publisher) -> tuple[str, int] | None:
-        """The declared table that is to be read anew, once the shard's own snapshot is through."""
-        if publisher.state.in_snapshot:
-            return None
-        declared = {table.name for table in self._source.tables}
-        return next((one for one in self._hold.asked().items() if one[0] in declared), None)
+        """The table to be read next: first those that were declared since, and can be read."""
+        declared, asked = self._declared(), self._hold.asked()
+        if captured(streamed(declared, publisher.state.tables)) != captured(self._source):
+            return "", 0
+        known = {table.name for table in self._source.tables}
+        for table in declared.tables:
+            if table.name not in known and self._is_readable(replace(declared, tables=(table,))):
+                return table.name, asked.get(table.name, 0)
+        return next((one for one in asked.items() if one[0] in known), None)
 
-    def _read_anew(self, asked: tuple[str, int], publisher: Publisher, debezium: Debezium) -> bool:
+    def _is_readable(self, added: Source) -> bool:
+        """Whether a table that was declared meanwhile can be captured; says what it waits for."""
+        try:
+            preflight(self._shard, added)
+        except SourceUnavailable:
+            return False
+        except SourceError as error:
+            self._meter.say(f"waits: {error}")
+            return False
+        return True
+
+    def _read_anew(self, table: str, at: int, publisher: Publisher, debezium: Debezium) -> bool:
         """Read one table while the stream waits; whether this run is at its end then.
 
         A table that can't be read is asked for no more: the stream goes on without.
         """
-        table, at = asked
-        reread = Reread(self._shard, self._source, table, publisher=publisher, meter=self._meter)
+        declared = self._declared()
+        reread = Reread(self._shard, declared, table, publisher=publisher, meter=self._meter)
         try:
             reread.start()
             while not reread.is_done:
@@ -175,6 +195,7 @@ class Engine:
                 elif debezium.completion.done.is_set():
                     return False
                 self._tell()
+            publisher.take_in(captured(replace(declared, tables=(declared.table(table),)))[0])
         except SourceError as error:
             if error.passes:
                 raise

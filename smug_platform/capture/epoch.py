@@ -57,7 +57,7 @@ class Decision:
 def decide(
     state: State | None, server: Server, *, stream: Stream, tables: tuple[str, ...]
 ) -> Decision:
-    """What to do at start.
+    """What to do at start. tables: those that are to come with the stream.
 
     A state that was lost, or one from before what raw holds, says nothing of the binlogs since:
     their numbers may have begun anew, so a new epoch begins above raw's.
@@ -112,7 +112,7 @@ def _gap(state: State, server: Server, stream: Stream, tables: tuple[str, ...]) 
         return "the snapshot did not get to its end"
     if state.log and state.log[0] not in {name for name, _ in server.logs}:
         return f"binlog {state.log[0]} was purged before it was captured"
-    if state.tables != tables:
+    if not set(tables) <= set(state.tables):
         return "the declared tables are not those that were captured"
     if state.incarnation != stream.incarnation and not stream.landed:
         return "the stream lost changes that had not landed"

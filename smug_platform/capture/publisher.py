@@ -106,6 +106,13 @@ class Publisher:
             self._state = replace(self._state, mark=mark)
             self._hold.save(self._state)
 
+    def take_in(self, table: str) -> None:
+        """Remember that a table, told as in `State.tables`, has been read and comes from now on."""
+        with self._lock:
+            if table not in self._state.tables:
+                self._state = replace(self._state, tables=(*self._state.tables, table))
+                self._hold.save(self._state)
+
     def _run(self) -> None:
         while not self._closed.is_set():
             try:

@@ -97,6 +97,10 @@ class Meter:
         reading = f"{table}, {rows:,} rows{of}"
         self._status = replace(self._status, phase="snapshot", reading=reading)
 
+    def say(self, note: str) -> None:
+        """What a person should know meanwhile."""
+        self._status = replace(self._status, note=note)
+
     def warm(self, heat: Heat | None) -> None:
         """How evenly the stream was written lately."""
         self._status = replace(self._status, heat=heat)

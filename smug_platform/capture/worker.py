@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from smug_platform.capture.config import streamed
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.engine import Engine, warm_up
 from smug_platform.capture.failures import SourceUnavailable
@@ -39,7 +40,7 @@ _FORGET_LIVES = 10
 
 def run_worker(
     settings: Settings,
-    source: Source,
+    declared: Callable[[], Source],
     sink_factory: SinkFactory,
     *,
     landed: Landed = NOTHING_LANDED,
@@ -48,6 +49,8 @@ def run_worker(
 ) -> None:
     """Capture this worker's share of the shards until `stop` is set, or until none can go on.
 
+    declared: gives what is declared at that moment. A table that is declared later is read and
+    then captured while the others go on, one that is declared no more is captured no more.
     on_status: called from the engines' threads, about once a second for each shard. A stop takes at
     most `GRACE_SECONDS`, and gives the leases back.
 
@@ -57,15 +60,15 @@ def run_worker(
     (wrong password, a missing table) or when the stream or the store can't be reached; at the end
     when a shard was given up.
     """
-    _check(settings, source)
+    store = _check(settings, declared())
     sink_factory(stop).close()  # a stream that isn't there is told at once
     first, logs = settings.shards[0], settings.home / "logs"
-    warm_up(first, source, folder=settings.capture_dir(first.name), logs=logs)
+    warm_up(first, declared(), folder=settings.capture_dir(first.name), logs=logs)
 
     def engine(shard: Shard, sink: Sink, hold: Hold, tell: Callable[[Status], None]) -> Engine:
         return Engine(
             shard,
-            source,
+            declared,
             sink,
             hold=hold,
             folder=settings.capture_dir(shard.name) / str(hold.lease.counter),
@@ -76,21 +79,24 @@ def run_worker(
 
     worker = Worker(
         shards={shard.name: shard for shard in settings.shards},
-        store=open_store(settings),
+        store=store,
         keep=lambda shard, hold: Keeper(shard, hold, engine, sink_factory, on_status),
         meant=settings.store.workers,
     )
     worker.run(stop)
 
 
-def _check(settings: Settings, source: Source) -> None:
-    """Raise what a person has to put right before anything can be captured."""
+def _check(settings: Settings, source: Source) -> Store:
+    """The workers' store; raises what a person has to put right before anything can be captured."""
     settings.require_shards()
+    store = open_store(settings)
     for shard in settings.shards:
+        state = store.state(shard.name)
         try:
-            preflight(shard, source)
+            preflight(shard, streamed(source, state.tables if state else None))
         except SourceUnavailable as error:
             _log.warning("%s", error)
+    return store
 
 
 def worker_name() -> str:

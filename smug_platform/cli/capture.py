@@ -27,7 +27,7 @@ from smug_platform.settings import Settings
 from smug_platform.stream.claims import Claims
 from smug_platform.stream.client import kinesis_client
 from smug_platform.stream.producer import Producer
-from smug_platform.tables.flickr import FLICKR
+from smug_platform.tables.declared import Declared
 
 _LOG_SECONDS = 10.0
 
@@ -45,7 +45,7 @@ def run(settings: Settings) -> None:
     show = _Screen() if sys.stdout.isatty() else _Log()
     with stop_on_signals(stop), show:
         run_worker(
-            settings, FLICKR, sink, landed=Raw(settings), on_status=show.on_status, stop=stop
+            settings, Declared(), sink, landed=Raw(settings), on_status=show.on_status, stop=stop
         )
     # All is on disk. A thread that comes back from Java while Python is taken down would abort the
     # process ("exception not rethrown"), after an orderly end.

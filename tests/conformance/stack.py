@@ -127,7 +127,7 @@ class Stack:
             try:
                 run_worker(
                     self.settings,
-                    self.source,
+                    lambda: self.source,
                     sink or self.producer,
                     on_status=capture.hear,
                     stop=stop,

@@ -51,11 +51,11 @@ def one_transaction(stack: Stack, statement: str) -> None:
     stack.write(0, "BEGIN", *(statement.format(table=table) for table in TABLES), "COMMIT")
 
 
-def assert_equal(stack: Stack) -> None:
+def assert_equal(stack: Stack, tables: Sequence[str] = TABLES) -> None:
     assert stack.sync() == {}
-    source = source_rows(stack.settings.shards[0], SOURCE.database, TABLES)
+    source = source_rows(stack.settings.shards[0], SOURCE.database, tables)
     with connect(stack.settings) as warehouse:
-        for table in TABLES:
+        for table in tables:
             expected = tally(source[table], ("id", "v"))
             lake = lake_copy(stack.platform.lakehouse.catalog, table)
             assert tally(lake.live("shard_0"), ("id", "v")) == expected

@@ -47,7 +47,7 @@ def main() -> None:
 
     run_worker(
         settings,
-        FLICKR,
+        lambda: FLICKR,
         lambda event: Halting(client, settings.stream.name, Claims(settings.claims), stop=event),
         on_status=tell,
         stop=stop,

@@ -135,11 +135,16 @@ class Worker:
 
 @contextmanager
 def capturing(
-    settings: Settings, source: Source, sink: Any, *, landed: Landed = NOTHING_LANDED
+    settings: Settings,
+    source: Source | Callable[[], Source],
+    sink: Any,
+    *,
+    landed: Landed = NOTHING_LANDED,
 ) -> Iterator[Worker]:
     """Capture all shards of the settings into a sink until the block ends.
 
-    sink: one for all engines, or a function that makes each its own.
+    source: what is declared, or a function that says it. sink: one for all engines, or a function
+    that makes each its own.
     """
     stop, worker = threading.Event(), Worker()
 
@@ -147,7 +152,7 @@ def capturing(
         try:
             run_worker(
                 settings,
-                source,
+                source if callable(source) else lambda: source,
                 sink if callable(sink) else lambda _stop: sink,
                 landed=landed,
                 on_status=worker.statuses.append,

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from smug_platform.capture.config import captured, engine_properties
+from smug_platform.capture.config import captured, engine_properties, streamed
 from smug_platform.capture.contract import Columns
 from smug_platform.settings import Shard
 from smug_platform.tables.flickr import FLICKR
@@ -90,3 +90,12 @@ def test_every_change_of_the_contract_shows():
         (table, Table(name="u", domain="d", owner="o")),
     ]
     assert len({captured(Source(database="f", tables=tables)) for tables in variants}) == 4
+
+
+def test_what_is_declared_otherwise_than_it_is_captured_does_not_come_with_the_stream():
+    one, two = (Table(name=name, domain="d", owner="o") for name in ("one", "two"))
+    now = captured(Source(database="f", tables=(one, two)))
+    other = Table(name="two", domain="d", owner="o", excluded=("secret",))
+    declared = Source(database="f", tables=(one, other))
+    assert streamed(declared, now).tables == (one,)
+    assert streamed(declared, None) == streamed(declared, ("f.gone key(id) without()",)) == declared

@@ -136,3 +136,10 @@ def test_another_history_outranks_a_gap():
 @pytest.mark.parametrize("uuid", [None, "u-1"])
 def test_a_server_without_a_uuid_is_told_by_its_id(uuid: str | None):
     assert decision(server=replace(SERVER, uuid=uuid)) == Decision(3, snapshot=False)
+
+
+def test_a_table_that_is_captured_no_more_is_no_reason_to_begin_anew():
+    state = replace(STATE, tables=("f.t", "f.gone"))
+    assert decision(state) == Decision(3, snapshot=False)
+    found = decision(state, tables=("f.t", "f.new"))
+    assert (found.epoch, found.snapshot) == (3, True)

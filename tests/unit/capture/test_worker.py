@@ -63,7 +63,9 @@ def test_O10_many_shards_do_not_come_back_at_one_moment():
 def test_no_shards_are_no_success(tmp_path: Path):
     settings = replace(local_settings(tmp_path), shards=())
     with pytest.raises(SettingsError, match="SMUG_SHARDS"):
-        run_worker(settings, FLICKR, lambda _stop: pytest.fail("asked"), stop=threading.Event())
+        run_worker(
+            settings, lambda: FLICKR, lambda _stop: pytest.fail("asked"), stop=threading.Event()
+        )
 
 
 @dataclass
