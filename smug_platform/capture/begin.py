@@ -89,4 +89,10 @@ def first_state(
     fresh = replace(fresh, position=before.position, sequences=sequences)
     if decision.snapshot:
         return fresh
-    return replace(fresh, offset=before.offset, mark=before.mark, history=before.history)
+    return replace(
+        fresh,
+        offset=before.offset,
+        mark=before.mark,
+        history=before.history,
+        unread=before.unread,
+    )

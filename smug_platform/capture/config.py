@@ -28,6 +28,8 @@ _FIXED = {
     # Else a NULL in a column with a default is written as that default.
     "converter.replace.null.with.default": "false",
     "time.precision.mode": "microseconds",
+    # The server has made four digits of a year of two already: 0069 is no 2069.
+    "enable.time.adjuster": "false",
     "binary.handling.mode": "base64",
     # "UTF8", not "UTF-8": a charset that the Java runtime lacks (eucjpms) is mapped to "UTF-8" by
     # the driver, which then asks the server for it, and all text comes mangled. Aliases are safe.

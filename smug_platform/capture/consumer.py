@@ -20,13 +20,10 @@ from smug_platform.capture.change import HEARTBEAT, Change
 
 @dataclass(frozen=True)
 class Batch:
-    """What one call of the engine brought: changes without heartbeats, and the offset after it.
-
-    offset: None for a table that is read anew, which moves the stream nowhere.
-    """
+    """What one call of the engine brought: changes without heartbeats, and the offset after it."""
 
     changes: Sequence[Change]
-    offset: str | None
+    offset: str
 
 
 @jpype.JImplements("io/debezium/engine/DebeziumEngine$ChangeConsumer", deferred=True)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from smug_platform.capture.begin import begin
+from smug_platform.capture.chunks import Chunks
 from smug_platform.capture.config import captured, engine_properties, streamed
 from smug_platform.capture.consumer import Completion, Consumer
 from smug_platform.capture.debezium import Debezium, build
@@ -117,23 +118,29 @@ class Engine:
         publisher = Publisher(self._hold, self._sink, state, self._meter, history=history)
         properties = engine_properties(self._shard, self._source, self._folder, columns=columns)
         debezium = Debezium(self._shard.name, properties, publisher.offer)
+        chunks = Chunks(
+            self._hold, self._shard, self._source, publisher=publisher, meter=self._meter
+        )
         publisher.start()
         debezium.start()
         is_over = False
         try:
-            asked = self._attend(publisher, debezium.completion)
+            asked = self._attend(publisher, chunks, debezium.completion)
             if asked is not None:
                 is_over = not asked[0] or self._read_anew(*asked, publisher, debezium)
         finally:
+            chunks.close()
             publisher.close(_CLOSE_SECONDS)
             debezium.close()
         if self._stopping.is_set() or is_over:
             return
-        if publisher.failure is not None:
-            raise publisher.failure
+        if failure := publisher.failure or chunks.failure:
+            raise failure
         raise debezium.failure(self._shard.name)
 
-    def _attend(self, publisher: Publisher, completion: Completion) -> tuple[str, int] | None:
+    def _attend(
+        self, publisher: Publisher, chunks: Chunks, completion: Completion
+    ) -> tuple[str, int] | None:
         """Until the engine ends or is to end: tell the status, and watch the server.
 
         Returns the table that is to be read, and when that was asked; "" for a run that ends
@@ -143,8 +150,10 @@ class Engine:
         watch.begin()
         told = watched = time.monotonic()
         while not completion.done.wait(_TICK_SECONDS):
-            if self._stopping.is_set() or publisher.failure is not None:
+            if self._stopping.is_set() or publisher.failure or chunks.failure:
                 return None
+            if not publisher.state.in_snapshot:
+                chunks.work()
             now = time.monotonic()
             if now - told >= _STATUS_SECONDS:
                 told = now
@@ -161,6 +170,8 @@ class Engine:
         declared, asked = self._declared(), self._hold.asked()
         if captured(streamed(declared, publisher.state.tables)) != captured(self._source):
             return "", 0
+        if publisher.state.unread:
+            return None
         known = {table.name for table in self._source.tables}
         for table in declared.tables:
             if table.name not in known and self._is_readable(replace(declared, tables=(table,))):
@@ -183,19 +194,24 @@ class Engine:
 
         A table that can't be read is asked for no more: the stream goes on without.
         """
-        declared = self._declared()
-        reread = Reread(self._shard, declared, table, publisher=publisher, meter=self._meter)
+        reread = Reread(
+            self._shard,
+            self._declared(),
+            table,
+            asked_at=at,
+            publisher=publisher,
+            meter=self._meter,
+        )
         try:
             reread.start()
             while not reread.is_done:
                 if self._stopping.wait(_TICK_SECONDS) or publisher.failure is not None:
                     return False
-                if publisher.has_stopped.is_set():
-                    debezium.close()
-                elif debezium.completion.done.is_set():
+                if debezium.completion.done.is_set() and not publisher.has_stopped.is_set():
                     return False
                 self._tell()
-            publisher.take_in(captured(replace(declared, tables=(declared.table(table),)))[0])
+            if reread.in_chunks:
+                return True
         except SourceError as error:
             if error.passes:
                 raise
@@ -225,4 +241,4 @@ def _look(watch: Watch, publisher: Publisher) -> None:
         begun = None
     mark = watch.check(Place(state.offset, *state.log), begun, busy=publisher.busy)
     if mark is not None:
-        publisher.set_mark(mark)
+        publisher.remember(lambda state: replace(state, mark=mark))

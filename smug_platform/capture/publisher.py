@@ -9,8 +9,9 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 import orjson
 
@@ -20,12 +21,13 @@ from smug_platform.capture.failures import NOTHING_TO_DO, Renumbered
 from smug_platform.capture.history import History
 from smug_platform.capture.position import Position, file_number
 from smug_platform.capture.sink import Sink
-from smug_platform.capture.state import Mark, State
+from smug_platform.capture.state import State
 from smug_platform.capture.status import Meter
 from smug_platform.capture.store import Hold
 
 _BATCHES = 2
-_TICK_SECONDS = 0.2
+_TICK_SECONDS, _SHORT_SECONDS = 0.05, 0.002
+_HERE = (0, 0)
 
 
 class Closed(Exception):
@@ -45,11 +47,14 @@ class Publisher:
         self._hold, self._sink, self._meter, self._history = hold, sink, meter, history
         self._shard = shard = hold.lease.shard
         self._state = state
-        self._lock = threading.Lock()
+        self._lock, self._turn = threading.Lock(), threading.Lock()
         self._queue: queue.Queue[Batch] = queue.Queue(_BATCHES)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"publish-{shard}", daemon=True)
+        self._rows: queue.Queue[tuple[Sequence[Change], Callable[[State], State]]]
+        self._rows = queue.Queue(_BATCHES)
         self._limit: tuple[int, int] | None = None
+        self._rest: Batch | None = None
         self.has_stopped = threading.Event()
         self.failure: BaseException | None = None
         self.busy = False
@@ -67,16 +72,23 @@ class Publisher:
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that was offered is published."""
-        return self._queue.unfinished_tasks == 0 and self.failure is None
+        """Whether all rows that were offered are published."""
+        return self._rows.unfinished_tasks == 0 and self.failure is None
 
-    def stop_before(self, place: tuple[int, int]) -> None:
+    def stop_before(self, place: tuple[int, int] = _HERE) -> None:
         """Publish what the stream brings before a place (binlog file's number, offset) and no more.
 
-        `has_stopped` is set then. From there on only batches without an offset are published; the
-        others are read from the binlog again, by the next start.
+        place: by default where the stream is. `has_stopped` is set then, and there the rows are
+        published that were offered. What the stream brings from there on waits for `go_on`.
         """
-        self._limit = self._limit or place
+        with self._turn:
+            self.has_stopped.clear()
+            self._limit = place
+
+    def go_on(self) -> None:
+        """Let the stream go on from where it stopped."""
+        with self._turn:
+            self._limit = None
 
     def start(self) -> None:
         """Begin to publish."""
@@ -91,6 +103,20 @@ class Publisher:
                 continue
         raise Closed
 
+    def offer_rows(
+        self, changes: Sequence[Change], then: Callable[[State], State] = lambda state: state
+    ) -> None:
+        """Hand over rows that stand where the stream stops; waits while enough are waiting.
+
+        then: what is remembered with them. Raises Closed.
+        """
+        while not self._closed.is_set():
+            try:
+                return self._rows.put((changes, then), timeout=_TICK_SECONDS)
+            except queue.Full:
+                continue
+        raise Closed
+
     def close(self, seconds: float) -> None:
         """End after the batch under way, or without it after that many seconds.
 
@@ -100,76 +126,66 @@ class Publisher:
         if self._thread.is_alive():
             self._thread.join(seconds)
 
-    def set_mark(self, mark: Mark) -> None:
-        """Remember a mark of the binlog."""
+    def remember(self, then: Callable[[State], State]) -> None:
+        """Remember something that is not published: a mark of the binlog, say."""
         with self._lock:
-            self._state = replace(self._state, mark=mark)
+            self._state = then(self._state)
             self._hold.save(self._state)
-
-    def take_in(self, table: str) -> None:
-        """Remember that a table, told as in `State.tables`, has been read and comes from now on."""
-        with self._lock:
-            if table not in self._state.tables:
-                self._state = replace(self._state, tables=(*self._state.tables, table))
-                self._hold.save(self._state)
 
     def _run(self) -> None:
         while not self._closed.is_set():
             try:
-                batch = self._queue.get(timeout=_TICK_SECONDS)
+                self._step()
             except queue.Empty:
                 continue
-            try:
-                self._take(batch)
             except BaseException as error:  # noqa: BLE001  the engine's thread raises it
                 self.failure = error
                 self._closed.set()
-            finally:
-                self._queue.task_done()
 
-    def _take(self, batch: Batch) -> None:
-        """Publish a batch, or of the stream's what comes before the place where it is to stop."""
-        if batch.offset is None:
-            self._send(batch.changes)
-        elif self._limit is None:
+    def _step(self) -> None:
+        """Publish the next that may be: of the stream, or rows while it stands. Raises Empty."""
+        with self._turn:  # rows that are offered once a place was given are not taken before it
+            limit = self._limit
+            stands = limit is not None and (self._rest is not None or self.reached >= limit)
+            rows = self._rows.get_nowait() if stands and not self._rows.empty() else None
+            if stands:
+                self.has_stopped.set()
+        if rows is not None:
+            self._send(*rows)
+            self._rows.task_done()
+            return
+        if stands:
+            self._closed.wait(_SHORT_SECONDS)
+            return
+        batch = self._rest or self._queue.get(timeout=_TICK_SECONDS)
+        before = batch.changes if limit is None else _before(batch, limit, self._state.epoch)
+        if len(before) == len(batch.changes):
+            self._rest = None
             self._publish(batch)
-        elif not self.has_stopped.is_set():
-            self._approach(batch, self._limit)
-
-    def _approach(self, batch: Batch, limit: tuple[int, int]) -> None:
-        """Publish what comes before the limit.
-
-        Where a batch goes past it the offset stays behind it: what came before is then published
-        once more by the next start, which readers bear as they do after any restart.
-        """
-        epoch = self._state.epoch
-        before = [
-            change
-            for change in batch.changes
-            if (at := _place(change, epoch)[0]) and (at.file, at.offset) < limit
-        ]
-        if len(before) < len(batch.changes):
+        else:  # the offset stays: what came before comes twice if this run ends here
             self._send(before)
-            self.has_stopped.set()
-            return
-        self._publish(batch)
-        file, offset = self._state.log or ("binlog.0", 0)
-        if (file_number(file), offset) >= limit:
-            self.has_stopped.set()
+            self._rest = replace(batch, changes=batch.changes[len(before) :])
 
-    def _send(self, changes: Sequence[Change]) -> None:
+    @property
+    def reached(self) -> tuple[int, int]:
+        """Up to where the stream has been published: binlog file's number, offset."""
+        file, offset = self._state.log or ("binlog.0", 0)
+        return file_number(file), offset
+
+    def _send(
+        self, changes: Sequence[Change], then: Callable[[State], State] = lambda state: state
+    ) -> None:
         """Publish changes that do not move the offset."""
-        if not changes:
-            return
         self._hold.check()
         self.busy = True
         try:
-            self._sink.publish(self._shard, self._state.epoch, changes)
+            if changes:
+                self._sink.publish(self._shard, self._state.epoch, changes)
         finally:
             self.busy = False
         with self._lock:
             sequences = {**self._state.sequences, **self._sink.tips(self._shard)}
-            self._state = replace(self._state, sequences=sequences)
+            self._state = then(replace(self._state, sequences=sequences))
             self._hold.save(self._state)
 
     def _publish(self, batch: Batch) -> None:
@@ -202,7 +218,8 @@ class Publisher:
         with self._lock:
             if self._state.in_snapshot and not state.in_snapshot:
                 self._meter.enter("streaming")
-            self._state = replace(state, mark=self._state.mark, history=history)
+            now = self._state
+            self._state = replace(state, mark=now.mark, history=history, unread=now.unread)
             self._hold.save(self._state)
 
     def _check_order(self, before: Position | None, position: Position) -> None:
@@ -211,6 +228,18 @@ class Publisher:
                 f"{self._shard}: the binlog went back from {before} to {position}",
                 remedy=NOTHING_TO_DO,
             )
+
+
+def _before(batch: Batch, limit: tuple[int, int], epoch: int) -> Sequence[Change]:
+    """The changes of a batch that stand before a place in the binlog."""
+
+    def is_before(change: Change) -> bool:
+        at, _ = _place(change, epoch)
+        return (at.file, at.offset) < limit
+
+    if not batch.changes or is_before(batch.changes[-1]):
+        return batch.changes
+    return list(takewhile(is_before, batch.changes))
 
 
 def _place(change: Change, epoch: int) -> tuple[Position, float]:

@@ -4,6 +4,9 @@ An engine of its own, with neither offsets nor a replica's connection, takes Deb
 that table: DROP, CREATE and the rows, all at one position. The stream is brought to just before
 that position, waits there, and goes on after the rows. So what is on the stream stays in the order
 of positions, and a reader needs no rule for it that a first snapshot does not need as well.
+
+Of a table that `chunks` can read the rows are left to it, which reads them while the stream goes
+on; DROP and CREATE alone come in this way.
 """
 
 import threading
@@ -13,15 +16,17 @@ from pathlib import Path
 import orjson
 
 from smug_platform.capture import server as source_server
-from smug_platform.capture.config import engine_properties
+from smug_platform.capture.config import captured, engine_properties
 from smug_platform.capture.consumer import Batch
+from smug_platform.capture.contract import read_tables
 from smug_platform.capture.debezium import Debezium
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.epoch import Stream, decide
 from smug_platform.capture.failures import NOTHING_TO_DO, NeedsSnapshot, SourceUnavailable
+from smug_platform.capture.images import image_of
 from smug_platform.capture.position import file_number
 from smug_platform.capture.publisher import Closed, Publisher
-from smug_platform.capture.state import State
+from smug_platform.capture.state import State, Unread
 from smug_platform.capture.status import Meter
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source
@@ -41,15 +46,25 @@ _TICK_SECONDS = 0.1
 
 
 class Reread:
-    """The snapshot of one table. publisher: of the shard's stream, which takes its rows too."""
+    """The snapshot of one table. publisher: of the shard's stream, which takes its rows too.
+    asked_at: when it was asked for, 0 if it was not.
+    """
 
     def __init__(
-        self, shard: Shard, source: Source, table: str, *, publisher: Publisher, meter: Meter
+        self,
+        shard: Shard,
+        source: Source,
+        table: str,
+        *,
+        asked_at: int,
+        publisher: Publisher,
+        meter: Meter,
     ) -> None:
-        self._shard, self._table = shard, source.table(table)
+        self._shard, self._table, self._asked_at = shard, source.table(table), asked_at
         self._source = replace(source, tables=(self._table,))
         self._publisher, self._meter = publisher, meter
         self._rows, self._about, self._is_read = 0, 0, threading.Event()
+        self.in_chunks = False
         self._debezium: Debezium | None = None
 
     def start(self) -> None:
@@ -59,6 +74,8 @@ class Reread:
         columns = preflight(self._shard, self._source)
         self._prepare(self._publisher.state)
         properties = engine_properties(self._shard, self._source, Path(), columns=columns)
+        if self.in_chunks:
+            properties |= _no_rows(self._source.database, self._table.name)
         self._meter.read_anew(self._table.name, 0, self._about)
         name = f"{self._shard.name}-{self._table.name}"
         self._debezium = Debezium(name, properties | _MEMORY, self._take)
@@ -87,11 +104,9 @@ class Reread:
         An earlier snapshot of the table may have come from the place where the binlog stands.
         """
         with source_server.connect(self._shard) as connection:
-            server = source_server.read_server(connection, state.mark)
-            stream = Stream(state.incarnation)
-            decision = decide(state, server, stream=stream, tables=state.tables)
-            if decision.snapshot:
-                raise NeedsSnapshot(f"{self._shard.name}: {decision.reason}", remedy=NOTHING_TO_DO)
+            check_server(connection, self._shard, state)
+            held = read_tables(connection, self._source)[self._table.name]
+            self.in_chunks = image_of(self._table, held) is not None
             source_server.advance_binlog(connection)
             self._about = source_server.count_about(
                 connection, self._source.database, self._table.name
@@ -105,9 +120,36 @@ class Reread:
             while not self._publisher.has_stopped.wait(_TICK_SECONDS):
                 if self._publisher.is_closed:
                     raise Closed
-            self._publisher.offer(replace(batch, offset=None))
+            self._publisher.offer_rows(batch.changes)
             topic = f"{self._shard.name}.{self._source.database}.{self._table.name}"
             self._rows += sum(change.topic == topic for change in batch.changes)
             self._meter.read_anew(self._table.name, self._rows, self._about)
-        if not orjson.loads(batch.offset or "{}").get("snapshot"):
+        if not orjson.loads(batch.offset).get("snapshot") and not self._is_read.is_set():
+            self._publisher.offer_rows([], self._remember)
             self._is_read.set()
+
+    def _remember(self, state: State) -> State:
+        """The table comes with the stream from now on, and what of it is to be read beside it."""
+        (line,) = captured(self._source)
+        tables = (*(each for each in state.tables if each != line), line)
+        unread = tuple(one for one in state.unread if one.table != self._table.name)
+        if self.in_chunks:
+            unread += (Unread(self._table.name, self._asked_at),)
+        return replace(state, tables=tables, unread=unread)
+
+
+def check_server(connection: source_server.Connection, shard: Shard, state: State) -> None:
+    """Raise a NeedsSnapshot when this is not the server that is streamed."""
+    server = source_server.read_server(connection, state.mark)
+    decision = decide(state, server, stream=Stream(state.incarnation), tables=state.tables)
+    if decision.snapshot:
+        raise NeedsSnapshot(f"{shard.name}: {decision.reason}", remedy=NOTHING_TO_DO)
+
+
+def _no_rows(database: str, table: str) -> dict[str, str]:
+    name = f"{database}.{table}"
+    select = f"SELECT * FROM `{database}`.`{table}` WHERE FALSE"
+    return {
+        "snapshot.select.statement.overrides": name,
+        f"snapshot.select.statement.overrides.{name}": select,
+    }

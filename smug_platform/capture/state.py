@@ -24,14 +24,31 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A table that is streamed, and whose rows are being read beside the stream.
+
+    asked_at: when that was asked for, in nanoseconds since 1970; 0 if it was not. low, high: the
+    last key that has been published and the last of all, as `images` tells them; None before the
+    first. rows: published so far.
+    """
+
+    table: str
+    asked_at: int = 0
+    low: tuple[str, ...] | None = None
+    high: tuple[str, ...] | None = None
+    rows: int = 0
+
+
+@dataclass(frozen=True)
 class State:
     """Where one shard's capture stands.
 
     offset: Debezium's own, as JSON; None before the first batch. position: of the last published
     change. incarnation, sequences: the stream and how far it holds this shard. tables: what is
     captured, so that a changed declaration is seen. history: the parts of the schema history that
-    the offset needs. resnapshot, renumbered: why the next start must begin with a snapshot, in this
-    epoch or in the next; None when it can go on.
+    the offset needs. unread: tables to be read beside the stream, the first at work. resnapshot,
+    renumbered: why the next start must begin with a snapshot, in this epoch or in the next; None
+    when it can go on.
     """
 
     epoch: int
@@ -44,12 +61,13 @@ class State:
     sequences: Mapping[str, str] = field(default_factory=dict)
     mark: Mark | None = None
     history: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
     resnapshot: str | None = None
     renumbered: str | None = None
 
     @property
     def in_snapshot(self) -> bool:
-        """True until the snapshot has been published to its end."""
+        """True until Debezium's snapshot has been published to its end."""
         return self.offset is None or bool(json.loads(self.offset).get("snapshot"))
 
     @property
@@ -88,5 +106,11 @@ def decode_state(text: str) -> State:
             "tables": tuple(found["tables"]),
             "history": tuple(found["history"]),
             "mark": Mark(**mark) if mark else None,
+            "unread": tuple(map(_unread, found.get("unread", ()))),
         }
     )
+
+
+def _unread(found: Mapping[str, Any]) -> Unread:
+    low, high = (None if key is None else tuple(key) for key in (found["low"], found["high"]))
+    return Unread(**{**found, "low": low, "high": high})

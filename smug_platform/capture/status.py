@@ -97,6 +97,10 @@ class Meter:
         reading = f"{table}, {rows:,} rows{of}"
         self._status = replace(self._status, phase="snapshot", reading=reading)
 
+    def end_reading(self) -> None:
+        """Nothing is read anew any more."""
+        self._status = replace(self._status, phase="streaming", reading="", note="")
+
     def say(self, note: str) -> None:
         """What a person should know meanwhile."""
         self._status = replace(self._status, note=note)

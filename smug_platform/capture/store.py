@@ -169,6 +169,10 @@ class Hold:
         """The tables of the shard that are to be read anew, as in the store."""
         return self._store.asked(self._lease.shard)
 
+    def ask(self, table: str) -> None:
+        """Ask for a table of the shard to be read anew."""
+        self._store.ask(self._lease.shard, table)
+
     def answer(self, table: str, asked_at: int) -> None:
         """A table was read anew, or can't be."""
         self._store.answer(self._lease.shard, table, asked_at)

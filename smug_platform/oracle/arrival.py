@@ -88,6 +88,7 @@ def uncaptured(states: Mapping[str, State], cuts: Iterable[Cut]) -> Stage | None
         if (state := states.get(cut.shard)) is None
         or state.epoch != cut.epoch
         or state.in_snapshot
+        or state.unread
         or _place(state) < (cut.file, cut.offset)
     ]
     return Stage("captured", ", ".join(late)) if late else None

@@ -85,7 +85,7 @@ class Capture:
 
     def _is_past(self, shard: str, file: str, offset: int) -> bool:
         state = state_of(self.settings, shard)
-        if state is None or state.in_snapshot or state.log is None:
+        if state is None or state.in_snapshot or state.unread or state.log is None:
             return False
         return (file_number(state.log[0]), state.log[1]) >= (file_number(file), offset)
 

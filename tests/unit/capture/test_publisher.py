@@ -2,7 +2,9 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from smug_platform.capture.change import Change
@@ -11,9 +13,9 @@ from smug_platform.capture.history import History
 from smug_platform.capture.items import SqliteItems
 from smug_platform.capture.position import Position
 from smug_platform.capture.publisher import Publisher
-from smug_platform.capture.state import State
+from smug_platform.capture.state import State, Unread
 from smug_platform.capture.status import Meter
-from smug_platform.capture.store import Store
+from smug_platform.capture.store import Hold, Store
 from tests.pipeline.capturing import Kept, position
 
 
@@ -26,43 +28,87 @@ def _batch(*offsets: int, after: int) -> Batch:
     return Batch([_change(one) for one in offsets], json.dumps({"file": "b.000002", "pos": after}))
 
 
-def _published(tmp_path: Path, batches: Sequence[Batch]) -> tuple[list[int], State, bool]:
-    """What is on the stream once these batches came, a table's rows after them at offset 100."""
+@contextmanager
+def _publishing(tmp_path: Path) -> Iterator[tuple[Publisher, Kept, Hold]]:
     hold = Store(SqliteItems(tmp_path / "state.db"), seconds=60).take("shard_0", "a test", None)
     assert hold is not None
     state = State(1, 7, None, "first", ("f.t",), '{"file":"b.000002","pos":4}', Position(1, 2, 4))
     kept, meter = Kept(), Meter("shard_0")
     publisher = Publisher(hold, kept, state, meter, history=History(hold, tmp_path / "history"))
-    publisher.stop_before((2, 100))
-    publisher.start()
-    for batch in (*batches, Batch([_change(100)], None)):
-        publisher.offer(batch)
-    while not publisher.is_idle:
+    try:
+        yield publisher, kept, hold
+    finally:
+        publisher.close(5)
+
+
+def _await(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < until
         time.sleep(0.001)
-    publisher.close(5)
-    told = hold.state()
-    assert told is not None
-    places = [position(*one).offset for one in kept.changes]
-    return places, told, publisher.has_stopped.is_set()
 
 
-def test_what_is_past_the_place_is_left_for_the_next_start(tmp_path: Path) -> None:
-    batches = [_batch(10, 20, after=20), _batch(30, 110, 120, after=120), _batch(130, after=130)]
-    places, state, has_stopped = _published(tmp_path, batches)
-    assert places == [10, 20, 30, 100]
-    assert has_stopped
-    assert state.log == ("b.000002", 20)  # so that 30 comes twice, and 110 does not get lost
-    assert state.position == Position(1, 2, 20)
-    assert state.sequences == {"shardId-0": "4"}
+def _places(kept: Kept) -> list[int]:
+    return [position(*one).offset for one in kept.changes]
+
+
+def test_what_is_past_the_place_waits_until_the_rows_are_published(tmp_path: Path) -> None:
+    with _publishing(tmp_path) as (publisher, kept, hold):
+        publisher.stop_before((2, 100))
+        publisher.start()
+        publisher.offer_rows([_change(100)])
+        publisher.offer(_batch(10, 20, after=20))
+        publisher.offer(_batch(30, 110, 120, after=120))
+        publisher.offer(_batch(130, after=130))
+        _await(lambda: publisher.is_idle)
+        assert publisher.has_stopped.is_set()
+        assert _places(kept) == [10, 20, 30, 100]
+        state = hold.state()
+        assert state is not None
+        assert state.log == ("b.000002", 20)  # so that 30 comes twice, and 110 does not get lost
+        assert state.position == Position(1, 2, 20)
+        assert state.sequences == {"shardId-0": "4"}
+        publisher.go_on()
+        _await(lambda: len(kept.changes) == 7)
+    assert _places(kept) == [10, 20, 30, 100, 110, 120, 130]
+    assert publisher.state.log == ("b.000002", 130)
 
 
 def test_a_source_without_changes_reaches_the_place_too(tmp_path: Path) -> None:
-    places, state, has_stopped = _published(tmp_path, [_batch(after=100)])
-    assert (places, has_stopped) == ([100], True)
-    assert state.log == ("b.000002", 100)
+    with _publishing(tmp_path) as (publisher, kept, _):
+        publisher.stop_before((2, 100))
+        publisher.start()
+        publisher.offer_rows([_change(100)])
+        publisher.offer(_batch(after=100))
+        _await(lambda: publisher.is_idle)
+    assert _places(kept) == [100]
+    assert publisher.state.log == ("b.000002", 100)
 
 
-def test_before_the_place_the_stream_goes_on(tmp_path: Path) -> None:
-    places, state, has_stopped = _published(tmp_path, [_batch(10, after=99)])
-    assert (places, has_stopped) == ([10, 100], False)
-    assert state.log == ("b.000002", 99)
+def test_before_the_place_the_stream_goes_on_and_the_rows_wait(tmp_path: Path) -> None:
+    with _publishing(tmp_path) as (publisher, kept, _):
+        publisher.stop_before((2, 100))
+        publisher.start()
+        publisher.offer_rows([_change(100)])
+        publisher.offer(_batch(10, after=99))
+        _await(lambda: publisher.reached == (2, 99))
+    assert _places(kept) == [10]
+    assert not publisher.has_stopped.is_set()
+
+
+def test_the_stream_can_be_stopped_where_it_is_and_then_at_a_place(tmp_path: Path) -> None:
+    with _publishing(tmp_path) as (publisher, kept, _):
+        publisher.stop_before()
+        publisher.start()
+        publisher.offer(_batch(10, after=10))
+        _await(publisher.has_stopped.is_set)
+        assert _places(kept) == []
+        publisher.stop_before((2, 50))
+        publisher.offer_rows([_change(50)])
+        publisher.offer(_batch(60, after=60))
+        _await(lambda: publisher.is_idle)
+        publisher.remember(lambda state: replace(state, unread=(Unread("t"),)))
+        publisher.go_on()
+        _await(lambda: publisher.reached == (2, 60))
+    assert _places(kept) == [10, 50, 60]
+    assert publisher.state.unread == (Unread("t"),)

@@ -1,0 +1,167 @@
+"""Rows of a snapshot written by the source's own server, as Debezium writes them.
+
+One SQL expression a column gives the JSON that Debezium's converters give for it with the
+properties of `config`, and one a table the whole row image. So a row crosses to this machine as
+text that is only handed on. Types that are not known here are left to Debezium.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pymysql.converters import escape_string
+
+from smug_platform.capture.contract import Held
+from smug_platform.tables.table import Table
+
+_INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "year")
+_TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json")
+_BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
+_KEY_TEXTS, _KEY_BYTES = ("char", "varchar"), ("binary", "varbinary")
+_MOMENTS = ("date", "datetime", "timestamp")
+
+# The server's calendar has no 29 February in the year 0.
+_DAYS = "DATEDIFF({0}, '1970-01-01') - ({0} < '0000-03-01')"
+_MICROS = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {0}) - 86400000000 * ({0} < '0000-03-01')"
+_INSTANT = (
+    "CONCAT('\"', TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM"
+    " DATE_FORMAT({0}, '%Y-%m-%dT%H:%i:%s.%f'))), 'Z\"')"
+)
+# TIME_TO_SEC has a fraction in MariaDB, and none in MySQL.
+_TIME = "IF({0} < 0, -1, 1) * (FLOOR(ABS(TIME_TO_SEC({0}))) * 1000000 + MICROSECOND({0}))"
+_QUOTED = "CONCAT('\"', {0}, '\"')"
+_BASE64 = "CONCAT('\"', REPLACE(TO_BASE64({0}), '\\n', ''), '\"')"
+# Of a zero date there is no number of days: Debezium says the first day where NULL can't be.
+_ZERO = {"date": "0", "datetime": "0", "timestamp": '"1970-01-01T00:00:00Z"'}
+
+_IMAGES: Mapping[str, str] = {
+    **dict.fromkeys(_INTEGERS, "{0} + 0"),
+    **dict.fromkeys(_TEXTS, "JSON_QUOTE(CONVERT({0} USING utf8mb4))"),
+    **dict.fromkeys(_BYTES, _BASE64),
+    "decimal": _QUOTED.format("{0} + 0"),
+    "float": "{0} + 0E0",
+    "double": "{0} + 0E0",
+    "date": _DAYS,
+    "datetime": _MICROS,
+    "timestamp": _INSTANT,
+    "time": _TIME,
+}
+
+
+@dataclass(frozen=True)
+class Image:
+    """How one table is read in the order of its key.
+
+    key, row: SQL for the JSON of the key and of the row image, in a session whose zone is UTC.
+    ends: SQL for each key column's value as a text that `between` takes back. columns: the key's,
+    quoted. literals: what writes such a text as SQL.
+    """
+
+    key: str
+    row: str
+    ends: tuple[str, ...]
+    columns: tuple[str, ...]
+    literals: tuple[Callable[[str], str], ...]
+
+    def between(self, low: Sequence[str] | None, high: Sequence[str]) -> str:
+        """A condition for keys after `low` (None: from the first on) up to and with `high`."""
+        upper = self._compare("<", high, or_equal=True)
+        return upper if low is None else f"{self._compare('>', low)} AND {upper}"
+
+    def order(self, direction: str = "") -> str:
+        """The list of the key's columns for ORDER BY."""
+        return ", ".join(f"{column} {direction}".strip() for column in self.columns)
+
+    def _compare(self, sign: str, values: Sequence[str], *, or_equal: bool = False) -> str:
+        """Of rows of values, written out: servers use no index for a comparison of tuples.
+
+        The first column is compared by itself besides, which every server has an index for.
+        """
+        found = [literal(value) for literal, value in zip(self.literals, values, strict=True)]
+        cases = []
+        for number, column in enumerate(self.columns):
+            is_last = number == len(self.columns) - 1
+            same = [f"{c} = {v}" for c, v in zip(self.columns[:number], found, strict=False)]
+            equal = "=" if or_equal and is_last else ""
+            cases.append(" AND ".join([*same, f"{column} {sign}{equal} {found[number]}"]))
+        return f"{self.columns[0]} {sign}= {found[0]} AND ({' OR '.join(cases)})"
+
+
+def image_of(table: Table, held: Held) -> Image | None:
+    """How a table is read; None for one without a key, or with a type that is not known here."""
+    names = [name for name in held.types if name not in table.excluded]
+    images = {name: _image(held, name) for name in names}
+    literals = [_LITERALS.get(held.kinds.get(name, "")) for name in table.key]
+    known = {name: image for name, image in images.items() if image is not None}
+    chosen = [literal for literal in literals if literal is not None]
+    if not chosen or len(chosen) < len(literals) or len(known) < len(images):
+        return None
+    return Image(
+        key=_object({name: known[name] for name in table.key}),
+        row=_object(known),
+        ends=tuple(_end(held.kinds[name]).format(quoted(name)) for name in table.key),
+        columns=tuple(map(quoted, table.key)),
+        literals=tuple(chosen),
+    )
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it.
+
+    >>> quoted("a`b")
+    '`a``b`'
+    """
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _image(held: Held, name: str) -> str | None:
+    """SQL for one value's JSON. It is NULL where the server can't hold it in one packet, and so is
+    the whole row's then: no value is lost without a word.
+    """
+    kind, column = held.kinds[name], quoted(name)
+    if kind == "bit":
+        image: str | None = _bits(held.types[name])
+    else:
+        image = _IMAGES.get(kind)
+    if image is None:
+        return None
+    told = image.format(column)
+    if kind in _ZERO:
+        zero = "null" if name in held.nullable else _ZERO[kind]
+        told = f"IF({column} < '0000-01-01' OR {column} LIKE '%-00%', '{zero}', {told})"
+    return f"IF({column} IS NULL, 'null', {told})" if name in held.nullable else told
+
+
+def _bits(type_: str) -> str:
+    """One bit is true or false, more are bytes with the lowest first."""
+    count = int(re.sub(r"\D", "", type_) or 1)
+    if count == 1:
+        return "IF({0}, 'true', 'false')"
+    digits = 2 * -(-count // 8)
+    return _BASE64.format(f"REVERSE(UNHEX(LPAD(HEX({{0}} + 0), {digits}, '0')))")
+
+
+def _object(images: Mapping[str, str]) -> str:
+    """SQL for a JSON object."""
+    pieces, before = [], "{"
+    for name, image in images.items():
+        label = json.dumps(name, ensure_ascii=False)
+        pieces += [f"'{escape_string(f'{before}{label}:')}'", image]
+        before = ","
+    return f"CONCAT({', '.join(pieces)}, '}}')"
+
+
+def _end(kind: str) -> str:
+    if kind in _KEY_TEXTS:
+        return "HEX(CONVERT({0} USING utf8mb4))"
+    return "HEX({0})" if kind in _KEY_BYTES else "{0} + 0" if kind in _INTEGERS else "{0}"
+
+
+_LITERALS: Mapping[str, Callable[[str], str]] = {
+    **dict.fromkeys((*_INTEGERS, "decimal"), str),
+    **dict.fromkeys(_KEY_TEXTS, lambda value: f"_utf8mb4 x'{value}'"),
+    **dict.fromkeys(_KEY_BYTES, lambda value: f"x'{value}'"),
+    **dict.fromkeys(_MOMENTS, lambda value: f"'{value}'"),
+}
+"""For each type that a key may have, how a value of it stands in SQL."""
