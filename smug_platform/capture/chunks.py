@@ -22,9 +22,9 @@ from pymysql.cursors import Cursor, SSCursor
 
 from smug_platform.capture import server as source_server
 from smug_platform.capture.change import Change
-from smug_platform.capture.contract import read_tables
+from smug_platform.capture.contract import quoted, read_tables
 from smug_platform.capture.failures import SourceUnavailable
-from smug_platform.capture.images import Image, image_of, quoted
+from smug_platform.capture.images import Image, image_of, key_text
 from smug_platform.capture.position import file_number
 from smug_platform.capture.publisher import Closed, Publisher
 from smug_platform.capture.reread import check_server
@@ -176,7 +176,10 @@ class Chunks:
         about = orjson.dumps({"source": source, "transaction": None, "op": "r"}).decode()
         end = f',{about[1:-1]},"ts_ms":{now // 10**6},"ts_us":{now // 1000},"ts_ns":{now}}}'
         topic = f"{self._shard.name}.{self._source.database}.{table}"
-        return [Change(topic, key, f'{{"before":null,"after":{row}{end}') for key, row, *_ in rows]
+        return [
+            Change(topic, key_text(key), f'{{"before":null,"after":{row}{end}')
+            for key, row, *_ in rows
+        ]
 
     def _catch_up(self, connection: source_server.Connection, held: float) -> None:
         """Wait until the stream is where the server was; not for ever, where it never gets there.

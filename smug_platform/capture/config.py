@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from smug_platform.capture.contract import Columns
+from smug_platform.capture.contract import Columns, quoted
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source, Table
 
@@ -162,8 +162,8 @@ def _selects(source: Source, columns: Mapping[str, Columns]) -> dict[str, str]:
     """
     selects = {}
     for table, found in columns.items():
-        extra = [f"`{name}` + 0E0 AS `{name}`" for name in found.floats]
-        extra += [f"`{name}`" for name in found.hidden if name not in found.floats]
+        extra = [f"{quoted(name)} + 0E0 AS {quoted(name)}" for name in found.floats]
+        extra += [quoted(name) for name in found.hidden if name not in found.floats]
         if extra:
             name = f"{source.database}.{table}"
             select = f"SELECT *, {', '.join(extra)} FROM `{source.database}`.`{table}`"

@@ -56,6 +56,15 @@ class Held:
         return [columns for columns in self.unique.values() if not columns & self.nullable]
 
 
+def quoted(name: str) -> str:
+    """A name as SQL has it.
+
+    >>> quoted("a`b")
+    '`a``b`'
+    """
+    return "`" + name.replace("`", "``") + "`"
+
+
 def read_tables(connection: Connection, source: Source) -> dict[str, Held]:
     """The declared tables that the shard has and that this user sees."""
     names = {table.name for table in source.tables}

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from pymysql.converters import escape_string
 
-from smug_platform.capture.contract import Held
+from smug_platform.capture.contract import Held, quoted
 from smug_platform.tables.table import Table
 
+_PAIRS = re.compile("[\U00010000-\U0010ffff]")
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "year")
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json")
 _BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
@@ -106,13 +107,19 @@ def image_of(table: Table, held: Held) -> Image | None:
     )
 
 
-def quoted(name: str) -> str:
-    """A name as SQL has it.
+def key_text(written: str) -> str:
+    r"""A key's JSON as Debezium spells it, which escapes what takes two units of UTF-16: one key is
+    one text, by which its changes find their lane.
 
-    >>> quoted("a`b")
-    '`a``b`'
+    >>> key_text('{"id":"\U0001f600"}')
+    '{"id":"\\uD83D\\uDE00"}'
     """
-    return "`" + name.replace("`", "``") + "`"
+    return written if written.isascii() else _PAIRS.sub(_escaped, written)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    digits = found[0].encode("utf-16-be").hex().upper()
+    return f"\\u{digits[:4]}\\u{digits[4:]}"
 
 
 def _image(held: Held, name: str) -> str | None:
