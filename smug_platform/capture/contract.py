@@ -30,13 +30,15 @@ class Columns:
 class Held:
     """A table as one shard holds it.
 
-    types: of each column, as SHOW CREATE TABLE tells it; kinds: without length and sign. unique:
-    the columns of each unique index, by its name. cascades: names of foreign keys by which the
-    server changes rows of this table without a word in the binlog.
+    rows: about how many, by the server's statistics. types: of each column, as SHOW CREATE TABLE
+    tells it; kinds: without length and sign. unique: the columns of each unique index, by its name.
+    cascades: names of foreign keys by which the server changes rows of this table without a word in
+    the binlog.
     """
 
     engine: str
     partitioned: bool
+    rows: int = 0
     types: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     nullable: set[str] = field(default_factory=set)
@@ -69,10 +71,13 @@ def read_tables(connection: Connection, source: Source) -> dict[str, Held]:
     """The declared tables that the shard has and that this user sees."""
     names = {table.name for table in source.tables}
     found = {
-        str(row["name"]): Held(str(row["engine"]), "partitioned" in str(row["options"]))
+        str(row["name"]): Held(
+            str(row["engine"]), "partitioned" in str(row["options"]), int(row["count"] or 0)
+        )
         for row in ask_all(
             connection,
-            "SELECT table_name AS name, engine AS engine, create_options AS options"
+            "SELECT table_name AS name, engine AS engine, create_options AS options,"
+            " table_rows AS count"
             " FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'",
             (source.database,),
         )

@@ -22,10 +22,13 @@ from smug_platform.capture.server import (
     connect,
     read_variables,
 )
-from smug_platform.capture.variables import Variables, find_in_variables
+from smug_platform.capture.variables import Variables, find_in_variables, kept_seconds
 from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source
+
+# Of a first snapshot, by one engine (benchmarks/capture.py).
+_ROWS_A_SECOND = 25_000
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,24 @@ def _examine(connection: Connection, shard: Shard, source: Source) -> Examined:
     else:
         for table in source.tables:
             found += find_in_table(source, table, tables.get(table.name), shard.name)
+        found += _of_first_snapshot(shard, variables, sum(held.rows for held in tables.values()))
     found += _in_time_zones(connection, shard)
     return Examined(shard, found, variables, tables)
+
+
+def _of_first_snapshot(shard: Shard, variables: Variables, rows: int) -> Iterator[Finding]:
+    """Whether the changes during a first snapshot may be purged before they can be read."""
+    hours, kept = rows / _ROWS_A_SECOND / 3600, kept_seconds(variables)
+    if kept is not None and hours > kept / 3600 / 2:
+        yield Finding(
+            "warning",
+            "snapshot_time",
+            shard.name,
+            f"{shard.name}: a snapshot of its {rows:,} rows takes about {hours:,.1f} h, and binlogs"
+            f" are kept for {kept / 3600:,.1f} h",
+            "keep them for twice as long (binlog_expire_logs_seconds), or load the tables by Glue:"
+            " changes come after the snapshot, from the binlog of its beginning",
+        )
 
 
 def _in_binlog(

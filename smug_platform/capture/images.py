@@ -22,9 +22,8 @@ _BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
 _KEY_TEXTS, _KEY_BYTES = ("char", "varchar"), ("binary", "varbinary")
 _MOMENTS = ("date", "datetime", "timestamp")
 
-# The server's calendar has no 29 February in the year 0.
-_DAYS = "DATEDIFF({0}, '1970-01-01') - ({0} < '0000-03-01')"
-_MICROS = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {0}) - 86400000000 * ({0} < '0000-03-01')"
+_DAYS = "DATEDIFF({0}, '1970-01-01')"
+_MICROS = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {0})"
 _INSTANT = (
     "CONCAT('\"', TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM"
     " DATE_FORMAT({0}, '%Y-%m-%dT%H:%i:%s.%f'))), 'Z\"')"
@@ -33,7 +32,8 @@ _INSTANT = (
 _TIME = "IF({0} < 0, -1, 1) * (FLOOR(ABS(TIME_TO_SEC({0}))) * 1000000 + MICROSECOND({0}))"
 _QUOTED = "CONCAT('\"', {0}, '\"')"
 _BASE64 = "CONCAT('\"', REPLACE(TO_BASE64({0}), '\\n', ''), '\"')"
-# Of a zero date there is no number of days: Debezium says the first day where NULL can't be.
+# What is no date, as 2023-00-00, and the year 0 are NULL, or 1970-01-01 where NULL can't be: so the
+# stream has them.
 _ZERO = {"date": "0", "datetime": "0", "timestamp": '"1970-01-01T00:00:00Z"'}
 
 _IMAGES: Mapping[str, str] = {
@@ -136,7 +136,8 @@ def _image(held: Held, name: str) -> str | None:
     told = image.format(column)
     if kind in _ZERO:
         zero = "null" if name in held.nullable else _ZERO[kind]
-        told = f"IF({column} < '0000-01-01' OR {column} LIKE '%-00%', '{zero}', {told})"
+        is_none = f"{column} < '0001-01-01' OR {column} LIKE '%-00%'"
+        told = f"IF({is_none}, '{zero}', IFNULL({told}, '{zero}'))"
     return f"IF({column} IS NULL, 'null', {told})" if name in held.nullable else told
 
 

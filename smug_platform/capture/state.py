@@ -7,7 +7,7 @@ empty, and an empty file means a silent snapshot.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from smug_platform.capture.position import Position
@@ -96,8 +96,12 @@ def encode_state(state: State) -> str:
 
 
 def decode_state(text: str) -> State:
-    """The state of a JSON text; raises ValueError, TypeError or KeyError."""
-    found: dict[str, Any] = json.loads(text)
+    """The state of a JSON text; raises ValueError, TypeError or KeyError.
+
+    Fields that another version of this program has beside are left out, so that one can go back.
+    """
+    names = {one.name for one in fields(State)}
+    found: dict[str, Any] = {k: v for k, v in dict(json.loads(text)).items() if k in names}
     position, mark = found["position"], found["mark"]
     return State(
         **found

@@ -5,7 +5,7 @@ It is written with each renewal, about once a second, and is never read to decid
 
 import json
 from collections import deque
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
 from smug_platform.capture.position import Position
@@ -50,7 +50,8 @@ def encode_status(status: Status) -> str:
 
 def decode_status(text: str) -> Status:
     """The status of a JSON text."""
-    found = json.loads(text)
+    names = {one.name for one in fields(Status)}
+    found = {k: v for k, v in json.loads(text).items() if k in names}  # of another version
     position, heat = found["position"], found.get("heat")
     return Status(
         **found
@@ -93,7 +94,7 @@ class Meter:
 
     def read_anew(self, table: str, rows: int, about: int) -> None:
         """A table is read anew: rows so far, of about so many."""
-        of = f" of about {about:,}" if about else ""
+        of = f" of about {about:,}" if rows < about else ""  # statistics may tell too few
         reading = f"{table}, {rows:,} rows{of}"
         self._status = replace(self._status, phase="snapshot", reading=reading)
 

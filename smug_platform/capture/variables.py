@@ -41,6 +41,11 @@ def _partial_json(variables: Variables) -> str:
     return f"binlog_row_value_options is {value}" if "PARTIAL_JSON" in value.upper() else ""
 
 
+def _allows_invalid_dates(variables: Variables) -> str:
+    mode = variables.get("sql_mode", "").upper()
+    return "sql_mode has ALLOW_INVALID_DATES" if "ALLOW_INVALID_DATES" in mode else ""
+
+
 def _no_server_id(variables: Variables) -> str:
     return "server_id is 0" if variables.get("server_id") == "0" else ""
 
@@ -76,6 +81,12 @@ _RULES = (
         "set it to '': Debezium does not read partial updates of JSON columns",
     ),
     _Rule("blocking", "server_id", _no_server_id, "give it a number of its own"),
+    _Rule(
+        "warning",
+        "invalid_dates",
+        _allows_invalid_dates,
+        "take it away: a row with a day that no month has, as 31 February, ends capture",
+    ),
     _Rule(
         "warning",
         "retention",

@@ -184,3 +184,71 @@ def test_I02_compressed_transactions_are_captured(shards: Settings) -> None:
         cursor.execute("SET SESSION binlog_transaction_compression = ON")
         cursor.execute("SELECT @@SESSION.binlog_transaction_compression")
         assert cursor.fetchone() == (1,)
+
+
+def test_G18_a_database_that_is_dropped_and_made_again_holds_new_tables(stack: Stack) -> None:
+    one_transaction(stack, "INSERT INTO {table} SELECT seq, 'old' FROM seq_1_to_50")
+    with stack.capturing() as capture:
+        capture.wait_streaming()
+        one_transaction(stack, "UPDATE {table} SET v = 'older' WHERE id > 40")
+        capture.reach()
+        assert_equal(stack)
+        create_tables(stack)
+        one_transaction(stack, "INSERT INTO {table} VALUES (7, 'new'), (60, 'newer')")
+        capture.reach()
+        assert_equal(stack)
+        stack.write(0, "DELETE FROM lefts WHERE id = 7", "UPDATE rights SET id = 8 WHERE id = 7")
+        capture.reach()
+    assert_equal(stack)
+
+
+def test_O07_rows_are_there_once_while_a_shard_is_split_and_while_one_is_retired(
+    stack: Stack, servers: Settings
+) -> None:
+    one_transaction(stack, "INSERT INTO {table} SELECT seq, 'old' FROM seq_1_to_1000")
+    with stack.capturing() as capture:
+        capture.reach()
+    both = Stack(replace(stack.settings, shards=servers.shards), SOURCE)
+    with mariadb.connect(servers.shards[1]) as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {SOURCE.database}")
+        cursor.execute(f"CREATE DATABASE {SOURCE.database}")
+    for table in TABLES:
+        both.write(1, f"CREATE TABLE {table} (id INT UNSIGNED PRIMARY KEY, v VARCHAR(60))")
+    with both.capturing() as capture:
+        capture.reach()
+        _move(both, 0, 1, every=2)
+        both.write(1, "UPDATE lefts SET v = 'there' WHERE id < 100")
+        capture.reach()
+        _assert_live(both)
+        _move(both, 1, 0, every=1)
+        both.write(0, "UPDATE rights SET v = 'back' WHERE id > 900")
+        capture.reach()
+        _assert_live(both)
+    with stack.capturing() as capture:
+        one_transaction(stack, "DELETE FROM {table} WHERE id < 50")
+        capture.reach()
+    _assert_live(stack)
+
+
+def _move(stack: Stack, source: int, target: int, *, every: int) -> None:
+    """Rows move between shards as Flickr moves them: copied there, then removed here."""
+    rows = source_rows(stack.settings.shards[source], SOURCE.database, TABLES)
+    for table in TABLES:
+        moved = [row for row in rows[table] if row["id"] % every == 0]
+        values = ", ".join(f"({row['id']}, '{row['v']}')" for row in moved)
+        stack.write(target, f"INSERT INTO {table} VALUES {values}")
+        stack.write(source, f"DELETE FROM {table} WHERE id % {every} = 0")
+
+
+def _assert_live(stack: Stack) -> None:
+    """Each row of all shards once, on the shard that holds it, in lake and warehouse."""
+    assert stack.sync() == {}
+    for shard in stack.settings.shards:
+        source = source_rows(shard, SOURCE.database, TABLES)
+        with connect(stack.settings) as warehouse:
+            for table in TABLES:
+                lake = lake_copy(stack.platform.lakehouse.catalog, table)
+                held = warehouse_copy(warehouse, table)
+                expected = tally(source[table], ("id", "v"))
+                assert tally(lake.live(shard.name), ("id", "v")) == expected
+                assert tally(held.live(shard.name), ("id", "v")) == expected

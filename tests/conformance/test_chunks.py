@@ -5,6 +5,7 @@ import json
 import threading
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -60,7 +61,7 @@ def rows_read(stack: Stack) -> Counter[tuple[str, str]]:
     return Counter((row["table_name"], row["key"]) for row in deltas if row["op"] == "r")
 
 
-def test_C17_K04_pieces_of_one_row_skip_and_repeat_none_whatever_the_key(
+def test_C17_K04_K09_pieces_of_one_row_skip_and_repeat_none_whatever_the_key(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunks, "_PIECE_ROWS", 1)
@@ -93,6 +94,13 @@ def test_C17_K04_pieces_of_one_row_skip_and_repeat_none_whatever_the_key(
         stack.sync()
         assert set(rows_read(stack).values()) == {2}  # by the first snapshot, and by this one
         assert len(rows_read(stack)) == expected
+        before = rows_read(stack).total()
+        with aside(partial(_grow, stack)):
+            ask(stack, "moments")
+            wait_read(stack, capture)
+        capture.reach()
+        stack.sync()
+        assert rows_read(stack).total() - before < _count(stack, "moments") / 2
         ask(stack, "sparse")
         wait(lambda: reading(stack) is not None, alive=capture.check)
         stack.write(
@@ -109,6 +117,25 @@ def test_C17_K04_pieces_of_one_row_skip_and_repeat_none_whatever_the_key(
         held = Counter(cursor.fetchall())
     lake = stack.platform.lakehouse.catalog.load_table("lake.sparse").scan().to_arrow().to_pylist()
     assert Counter((row["id"], row["v"]) for row in lake if not row["_is_deleted"]) == held
+
+
+def _grow(stack: Stack, stop: threading.Event) -> None:
+    """Rows at the end of a table, more than are read of it meanwhile."""
+    for turn in itertools.count(1):
+        if stop.wait(0.01):
+            return
+        stack.write(
+            0,
+            "INSERT INTO moments SELECT '2030-01-01' + INTERVAL"
+            f" {turn} * 100000 + seq * 1000 MICROSECOND, seq FROM seq_1_to_90",
+        )
+
+
+def _count(stack: Stack, table: str) -> int:
+    with connect(stack.settings.shards[0], database=SOURCE.database) as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {table}")
+        ((count,),) = cursor.fetchall()
+    return int(count)
 
 
 def test_K13_G23_a_table_that_is_being_read_is_read_on_after_kills_and_a_schema_change(

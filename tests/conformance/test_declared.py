@@ -79,7 +79,7 @@ def test_G20_a_table_that_is_declared_while_capture_runs_comes_without_a_restart
         assert read_rows(stack, "rights") > ROWS / 2
 
 
-def test_a_declared_table_that_is_not_there_yet_is_waited_for_and_stops_no_other(
+def test_a_table_is_waited_for_and_given_up_and_stops_no_other(
     stack: Stack,
 ) -> None:
     stack.write(0, "DROP TABLE rights")

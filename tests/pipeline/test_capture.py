@@ -18,6 +18,7 @@ import pytest
 from smug_platform.capture import debezium, engine
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.failures import SourceUnavailable
+from smug_platform.capture.items import SqliteItems
 from smug_platform.capture.resources import open_store, prepare_store
 from smug_platform.capture.sink import Published
 from smug_platform.errors import SmugError, SourceError
@@ -128,6 +129,27 @@ def test_a_snapshot_then_the_binlog(fresh_shards: Settings):
         status = status_of(fresh_shards, shard.name)
         assert status is not None
         assert (status.phase, status.epoch) == ("stopped", 1)
+
+
+def test_R07_capture_goes_on_from_the_state_of_an_older_version_and_of_a_newer(one: Settings):
+    shard, kept = one.shards[0], Kept()
+    sql(shard, album(1))
+    with capturing(one, SMALL, kept) as worker:
+        worker.wait_streaming()
+    items = SqliteItems(one.home / "capture" / "state.db")
+    assert items.get(shard.name, "state")
+    for number in (2, 3):
+        found = orjson.loads(str(items.get(shard.name, "state")["state"]))
+        if number == 2:
+            del found["unread"]  # as before there was such a thing
+        else:
+            found["compass"] = {"north": 1}  # as there may be one day
+        text = orjson.dumps(found).decode()
+        assert items.update(shard.name, "state", {"state": text}, expect={})
+        sql(shard, album(number))
+        with capturing(one, SMALL, kept) as worker:
+            worker.wait(lambda: number in kept.ids("albums"))  # noqa: B023
+    assert [row["op"] for row in kept.rows("albums")] == ["r", "c", "c"]
 
 
 def test_a_restart_goes_on_where_it_was(one: Settings):

@@ -41,6 +41,27 @@ def found(shard: Shard, source: Source = FLICKR) -> dict[tuple[str, str], Findin
     return {(f.severity, f.check): f for f in examine(shard, source).findings}
 
 
+def test_K10_a_snapshot_that_takes_longer_than_binlogs_are_kept_is_told_before(
+    healthy: Own,
+) -> None:
+    insert = (
+        "INSERT INTO flickr.albums (id, account_id, title, created_at)"
+        " SELECT seq, 1, 'x', '2026-01-01' FROM flickr.seq_1_to_60000"
+    )
+    healthy.as_root(
+        insert, "ANALYZE TABLE flickr.albums", "SET GLOBAL binlog_expire_logs_seconds=4"
+    )
+    try:
+        finding = found(healthy.settings.shards[0])["warning", "snapshot_time"]
+        assert "h, and binlogs are kept for" in finding.problem
+    finally:
+        healthy.as_root(
+            "DELETE FROM flickr.albums",
+            "ANALYZE TABLE flickr.albums",
+            "SET GLOBAL binlog_expire_logs_seconds=604800",
+        )
+
+
 def test_a_server_as_it_is_started_here_can_be_captured(healthy: Own) -> None:
     shard = healthy.settings.shards[0]
     with server.connect(shard) as connection:
@@ -58,6 +79,7 @@ MADE = [
             ("format", "binlog_format", "MIXED", "ROW", ("blocking", "binlog_format")),
             ("I01-image", "binlog_row_image", "MINIMAL", "FULL", ("blocking", "row_image")),
             ("I01-noblob", "binlog_row_image", "NOBLOB", "FULL", ("blocking", "row_image")),
+            ("C03", "sql_mode", "'ALLOW_INVALID_DATES'", "DEFAULT", ("warning", "invalid_dates")),
             ("expire", "binlog_expire_logs_seconds", 3600, 604_800, ("warning", "retention")),
             ("I11-compressed", "log_bin_compress", "ON", "OFF", ("warning", "compression")),
         )
@@ -170,6 +192,9 @@ def test_a_finding_comes_and_goes(
         ({"name": "albums", "key": ("uid",)}, ("blocking", "column_missing")),
         ({"name": "albums", "excluded": ("iban",)}, ("blocking", "column_missing")),
         ({"name": "albums", "key": ("account_id",)}, ("blocking", "key_not_unique")),
+        pytest.param(
+            {"name": "measured", "key": ("code",)}, ("blocking", "key_not_unique"), id="F09"
+        ),
         ({"name": "prints"}, ("blocking", "table_missing")),
         ({"name": "measured", "key": ("at",)}, ("warning", "key_type")),
     ],
@@ -177,7 +202,9 @@ def test_a_finding_comes_and_goes(
 def test_a_declaration_that_the_source_does_not_bear_out(
     healthy: Own, table: dict[str, object], expected: tuple[str, str]
 ) -> None:
-    healthy.as_root("CREATE TABLE IF NOT EXISTS flickr.measured (at DOUBLE PRIMARY KEY)")
+    healthy.as_root(
+        "CREATE TABLE IF NOT EXISTS flickr.measured (at DOUBLE PRIMARY KEY, code INT UNIQUE)"
+    )
     declared = Table(domain="d", owner="team:d", **table)  # type: ignore[arg-type]
     source = Source(database="flickr", tables=(declared,))
     assert expected in found(healthy.settings.shards[0], source)

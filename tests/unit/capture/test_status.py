@@ -1,3 +1,5 @@
+import pytest
+
 from smug_platform.capture.position import Position
 from smug_platform.capture.sink import Heat
 from smug_platform.capture.status import Meter, Status, decode_status, encode_status
@@ -67,3 +69,21 @@ def test_phases_keep_position_and_note():
     assert found.read(0).position == Position(2, 1, 4)
     found.enter("failed", "why")
     assert (found.read(0).phase, found.read(0).note) == ("failed", "why")
+
+
+@pytest.mark.parametrize(
+    ("rows", "about", "told"),
+    [
+        (7, 9, "photos, 7 rows of about 9"),
+        (9, 9, "photos, 9 rows"),
+        (12, 9, "photos, 12 rows"),
+        (12, 0, "photos, 12 rows"),
+    ],
+)
+def test_K12_a_table_is_never_said_to_be_read_before_it_is(rows: int, about: int, told: str):
+    found = meter()
+    found.read_anew("photos", rows, about)
+    assert found.read(1.0).reading == told
+    assert found.read(1.0).phase == "snapshot"
+    found.end_reading()
+    assert (found.read(1.0).reading, found.read(1.0).phase) == ("", "streaming")
