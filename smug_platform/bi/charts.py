@@ -138,6 +138,23 @@ def freshness(figures: Figures) -> Chart:
     return _ranking(figures["freshness"], "table", "seconds", ",.1f", ["rows", "committed"])
 
 
+def shards(figures: Figures) -> Chart:
+    """When each shard committed the newest change of each table; the older, the stronger."""
+    rows = [{**row, "at": str(row["committed"])[5:]} for row in figures["shards"]]
+    base = _base(rows, height=alt.Step(24)).encode(
+        x=alt.X("shard:N", title=None, axis=alt.Axis(labelAngle=0, orient="top")),
+        y=alt.Y("table:N", title=None),
+        tooltip=["table:N", "shard:N", "committed:N", alt.Tooltip("behind:Q", format=",.0f")],
+    )
+    ramp = alt.Scale(
+        type="symlog", range=[_ref("low"), _ref("high")], domainMin=0, domainMax=86_400
+    )
+    cells = base.mark_rect(cornerRadius=3).encode(
+        color=alt.Color("behind:Q", scale=ramp, legend=None)
+    )
+    return alt.layer(cells, base.mark_text(fontSize=11).encode(text="at:N"))
+
+
 CARDS: Sequence[Card] = (
     Card("uploads", "Uploads by day", "Files, by kind", uploads),
     Card("engagement", "Engagement by day", "Sampled views, favorites, comments", engagement),
@@ -152,6 +169,12 @@ CARDS: Sequence[Card] = (
         "Behind the source",
         "Seconds from the newest commit to its arrival here, at the last load",
         freshness,
+    ),
+    Card(
+        "shards",
+        "Newest change by shard",
+        "When the source committed it, UTC; a shard that is behind stands out",
+        shards,
     ),
 )
 

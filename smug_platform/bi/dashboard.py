@@ -12,6 +12,8 @@ from smug_platform.bi.page import Panel, Tile, render
 from smug_platform.settings import Settings
 from smug_platform.warehouse.connect import connect
 
+_LATE_SECONDS = 300.0
+
 
 def write_dashboard(settings: Settings) -> Path:
     """Write the page to `home`/dashboard/index.html; its path.
@@ -36,7 +38,7 @@ def write_dashboard(settings: Settings) -> Path:
     newest = max((str(row["committed"]) for row in figures["freshness"]), default="-")
     page = render(
         title="Flickr at a glance",
-        subtitle=f"newest change of the source: {newest} UTC",
+        subtitle=f"newest change of the source: {newest} UTC{partial(figures['shards'])}",
         tiles=tiles(figures),
         panels=panels,
         footer="Made from the warehouse's bi views. Days are UTC, on the source's own clock.",
@@ -47,6 +49,29 @@ def write_dashboard(settings: Settings) -> Path:
     scratch.write_text(page, encoding="utf-8")
     scratch.replace(path)
     return path
+
+
+def partial(shards: Rows) -> str:
+    """What all totals lack, in words: shards of which nothing as new has come as of the others.
+
+    >>> row = {"table": "photos", "shard": "shard_0", "behind": 0.0}
+    >>> partial([row, row | {"shard": "shard_1", "behind": 21_600.0}])
+    '; partial: nothing of shard_1 for the last 6.0 h'
+    """
+    behind: dict[str, float] = {}
+    for row in shards:
+        name, seconds = str(row["shard"]), float(row["behind"])
+        behind[name] = min(seconds, behind.get(name, seconds))
+    late = [
+        f"{name} for the last {_time(seconds)}"
+        for name, seconds in sorted(behind.items())
+        if seconds > _LATE_SECONDS
+    ]
+    return f"; partial: nothing of {', '.join(late)}" if late else ""
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
 
 
 def tiles(figures: "dict[str, Rows]") -> list[Tile]:

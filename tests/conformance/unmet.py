@@ -50,11 +50,8 @@ OPEN = {
     "L02": "failover by GTID is not there: a promoted server is read anew (L03)",
     "L09": "no test",
     "L10": "no test",
-    "L13": "the other shards go on (`test_capture`), which is not shown in the marts",
     "M06": "the hot key is named (`test_heat`); that others' lag stays is not tried",
     "M11": "landing is one consumer",
     "O05": "the table halts on all shards",
     "O06": "zones are tried (C09), charsets and versions are not",
-    "O09": "no test",
-    "R06": "no test",
 }

@@ -32,6 +32,7 @@ create table bi.bi_churn (month_start date, plan varchar, opening_count bigint,
 create schema warehouse;
 create table warehouse._loads (table_name varchar, rows bigint, loaded_at timestamptz,
   committed_at timestamptz);
+create table warehouse.photos (_shard varchar, _committed_at timestamptz);
 """
 ROWS = """
 insert into bi.bi_accounts values (1, true), (2, false), (3, false);
@@ -48,6 +49,8 @@ insert into bi.bi_churn values ('2024-01-01', 'pro', 0, 0), ('2024-02-01', 'pro'
 insert into warehouse._loads values
   ('photos', 3, '2024-02-01 10:00:05+00', '2024-02-01 10:00:03.5+00'),
   ('photos_history', 3, '2024-02-01 10:00:05+00', '2024-02-01 10:00:03.5+00');
+insert into warehouse.photos values ('shard_0', '2024-02-01 10:00:03.5+00'),
+  ('shard_0', '2024-02-01 09:00:00+00'), ('shard_1', '2024-02-01 09:59:00+00');
 """
 
 
@@ -96,6 +99,28 @@ def test_the_page_holds_every_figure_and_fetches_nothing(
         assert text in page
     again = write_dashboard(settings)
     assert (again, again.read_text(encoding="utf-8")) == (path, page)
+
+
+def test_R06_L13_O09_a_shard_that_is_behind_is_shown_by_table_and_makes_the_totals_partial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = a_home(tmp_path, VIEWS, ROWS)
+    spared(settings, monkeypatch)
+    assert "partial" not in write_dashboard(settings).read_text(encoding="utf-8")
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute(
+            "update warehouse.photos set _committed_at = _committed_at - interval 6 hours"
+            " where _shard = 'shard_1'"
+        )
+        assert read_figures(connection)["shards"] == [
+            {"table": "photos", "shard": "shard_0", "committed": "2024-02-01 10:00:03",
+             "behind": 0.0},
+            {"table": "photos", "shard": "shard_1", "committed": "2024-02-01 03:59:00",
+             "behind": 21_663.5},
+        ]  # fmt: skip
+    page = write_dashboard(settings).read_text(encoding="utf-8")
+    assert "partial: nothing of shard_1 for the last 6.0 h" in page
+    assert "02-01 03:59:00" in page
 
 
 def test_every_chart_is_valid_vega_lite(tmp_path: Path) -> None:
