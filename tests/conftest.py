@@ -37,6 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     histories.addoption(
         "--first-history", type=int, default=0, metavar="SEED", help="their first seed (0)"
     )
+    soak = parser.getgroup("soak", "processes that are killed while the source is written to")
+    soak.addoption("--soak", type=int, default=10, metavar="N", help="kills (10)")
+    soak.addoption("--soak-seed", type=int, default=0, metavar="SEED", help="chooses when (0)")
 
 
 def pytest_configure(config: pytest.Config) -> None:

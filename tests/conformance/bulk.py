@@ -1,4 +1,6 @@
-"""Two tables that are filled in bulk, and a capture of them as a process that can be killed."""
+"""Two tables that are filled in bulk, and processes that can be killed: one captures them, one
+brings what was captured to lake and warehouse.
+"""
 
 import os
 import subprocess
@@ -16,6 +18,7 @@ from smug_platform.tables.table import Source, Table
 from tests.conformance.stack import PATIENCE, Stack
 from tests.states import state_of
 
+CAPTURE, BRING = "capture", "bring"
 _ROOT = Path(__file__).parents[2]
 SOURCE = Source(
     database="flickr_bulk",
@@ -35,6 +38,16 @@ def create_tables(stack: Stack) -> None:
 @contextmanager
 def capture_process(settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
     """The first shard's capture as a process of its own, killed at the end of the block."""
+    process = start(settings, CAPTURE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def start(settings: Settings, work: str) -> "subprocess.Popen[bytes]":
+    """A process that captures the first shard, or that brings what is there, again and again."""
     environ = {
         **os.environ,
         "SMUG_ENV": "test",
@@ -43,13 +56,8 @@ def capture_process(settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
         "SMUG_MYSQL_PORT": str(settings.shards[0].port),
         "SMUG_KINESIS_PORT": str(settings.stream.endpoint).rpartition(":")[2],
     }
-    argv = [sys.executable, "-m", "tests.conformance.bulk", settings.stream.name]
-    process = subprocess.Popen(argv, cwd=_ROOT, env=environ)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    argv = [sys.executable, "-m", "tests.conformance.bulk", settings.stream.name, work]
+    return subprocess.Popen(argv, cwd=_ROOT, env=environ)
 
 
 def kill_when(
@@ -73,8 +81,13 @@ def main() -> None:
     settings = load_settings()
     stream = replace(settings.stream, name=sys.argv[1])
     parent = os.getppid()
-    with Stack(replace(settings, stream=stream), SOURCE).capturing() as capture:
+    stack = Stack(replace(settings, stream=stream), SOURCE)
+    if sys.argv[2] == BRING:
         while os.getppid() == parent:  # never longer than the test that started it
+            stack.sync()
+        return
+    with stack.capturing() as capture:
+        while os.getppid() == parent:
             capture.check()
             threading.Event().wait(0.2)
 
