@@ -19,7 +19,8 @@ def snapshot(
 
     For rows that the binlog never told of, or that `smug verify` finds. Rows that are gone at the
     source go, changes meanwhile are kept. It only asks: the worker that has the shard begins within
-    some seconds, and `smug status` shows how far it is. The shard's other changes wait meanwhile.
+    some seconds, and `smug status` shows how far it is. The shard's other tables go on, some
+    seconds later; they wait for a table without a key, which can't be read in pieces.
 
     Examples:
       smug snapshot photos

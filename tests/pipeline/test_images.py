@@ -105,3 +105,23 @@ def test_what_the_server_cannot_write_is_left_to_debezium(filled: Settings) -> N
         held = read_tables(connection, Source(database="flickr", tables=(*tables, keyless)))
     readable = [table.name for table in (*tables, keyless) if image_of(table, held[table.name])]
     assert readable == ["plain"]
+
+
+def test_a_view_stands_at_its_place_with_and_without_the_servers_help(
+    filled: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server.connect(filled.shards[0]) as connection:
+        told = server.open_view(connection)
+    ask_all = server.ask_all
+
+    def as_mysql(connection: server.Connection, sql: str, *more: Any) -> Any:
+        return [] if "binlog_snapshot" in sql else ask_all(connection, sql, *more)
+
+    monkeypatch.setattr(server, "ask_all", as_mysql)
+    with server.connect(filled.shards[0]) as connection:
+        assert server.open_view(connection) == told == server.newest_position(connection)
+        with _session(filled) as cursor:  # nobody is held off any more
+            cursor.execute("DELETE FROM kinds")
+        seen = ask_all(connection, "SELECT COUNT(*) AS count FROM flickr.kinds")
+        assert seen == [{"count": len(ROWS)}]
+        assert server.newest_position(connection) > told
