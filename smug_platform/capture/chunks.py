@@ -106,16 +106,18 @@ class Chunks:
     def _read_on(self, connection: source_server.Connection, unread: Unread) -> None:
         """Read for one window, then let the stream catch up."""
         check_server(connection, self._shard, self._publisher.state)
+        database, table = self._source.database, unread.table
+        name = f"{quoted(database)}.{quoted(table)}"
+        defined = source_server.definition(connection, name)
         image = self._image(connection, unread)
         if image is None:
             return
-        database, table = self._source.database, unread.table
         about = source_server.count_about(connection, database, table)
         self._meter.read_anew(table, unread.rows, about)
         began = time.monotonic()
         try:
             view = self._open_view(connection)
-            pieces = _Pieces(connection, image, f"{quoted(database)}.{quoted(table)}")
+            pieces = _Pieces(connection, image, name, defined)
             for rows, now in pieces.read(unread, until=time.monotonic() + _WINDOW_SECONDS):
                 if now is None:
                     self._publisher.offer_rows([], lambda state: _without(state, unread))
@@ -208,11 +210,15 @@ class _View:
 
 @dataclass(frozen=True)
 class _Pieces:
-    """The pieces of one table in one view. name: the table's, quoted."""
+    """The pieces of one table in one view. name: the table's, quoted. defined: as it was before.
+
+    A view may read a table that has been altered since, under the names of now.
+    """
 
     connection: source_server.Connection
     image: Image
     name: str
+    defined: str | None
 
     def read(
         self, unread: Unread, *, until: float
@@ -250,6 +256,9 @@ class _Pieces:
         )
         with self.connection.cursor(Cursor) as cursor:
             cursor.execute("SAVEPOINT piece")
+            cursor.execute(f"SELECT 1 FROM {self.name} LIMIT 0")  # from here on it can't be altered
+        if source_server.definition(self.connection, self.name) != self.defined:
+            raise SourceUnavailable(f"{self.name} was altered", remedy="it is read on by itself")
         with self.connection.cursor(SSCursor) as cursor:
             cursor.execute(query)
             taken: list[Row] = []

@@ -5,6 +5,7 @@ effect. What would stop Debezium later is found by `doctor`.
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from smug_platform.settings import Shard
 
 _ACCESS_DENIED = (1044, 1045, 1698)
 LACKS_PRIVILEGE = (1142, 1227)
-_NO_BINLOG, _WRONG_PLACE = 1381, 1220
+_NO_BINLOG, _WRONG_PLACE, _NO_SUCH_TABLE = 1381, 1220, 1146
 _LOCK_SECONDS = 10
 # A transaction of one row, from its number to its commit.
 _MARK_EVENTS = 5
@@ -124,6 +125,20 @@ def read_run(connection: Connection) -> Run:
     answered = time.monotonic()
     server_id = int(ask_one(connection, "SELECT @@server_id AS id")["id"])
     return Run(server_id, asked - uptime - 1, answered - uptime + 1)
+
+
+def definition(connection: Connection, name: str) -> str | None:
+    """The CREATE TABLE of a table, without what its rows change in it; None when it is not there.
+
+    name: quoted.
+    """
+    try:
+        told = str(ask_one(connection, f"SHOW CREATE TABLE {name}")["Create Table"])
+    except pymysql.err.ProgrammingError as error:
+        if error.args[0] == _NO_SUCH_TABLE:
+            return None
+        raise
+    return re.sub(r" AUTO_INCREMENT=\d+", "", told)
 
 
 def open_view(connection: Connection) -> tuple[str, int]:

@@ -142,7 +142,11 @@ def test_K13_G23_a_table_that_is_being_read_is_read_on_after_kills_and_a_schema_
     stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(chunks, "_PIECE_ROWS", 200)
-    stack.write(0, f"INSERT INTO lefts SELECT seq, 'old' FROM seq_1_to_{ROWS}")
+    stack.write(
+        0,
+        "ALTER TABLE lefts ADD COLUMN w INT NOT NULL DEFAULT 5",
+        f"INSERT INTO lefts (id, v) SELECT seq, 'old' FROM seq_1_to_{ROWS}",
+    )
     with stack.capturing() as capture:
         capture.reach()
     stack.sync()
@@ -168,12 +172,16 @@ def test_K13_G23_a_table_that_is_being_read_is_read_on_after_kills_and_a_schema_
             wait(lambda: "lefts is read on later" in caplog.text, alive=capture.check)
             assert _has_read(state_of(stack.settings), left.unread[0].rows)
             stack.write(0, "ALTER TABLE lefts ADD COLUMN extra INT DEFAULT 7, ALGORITHM=COPY")
+            wait(lambda: _has_read(state_of(stack.settings), left.unread[0].rows + 8_000))
+            stack.write(0, "ALTER TABLE lefts CHANGE w x INT NOT NULL DEFAULT 5, ALGORITHM=INSTANT")
             wait_read(stack, capture)
             stack.write(0, "UPDATE lefts SET extra = 8 WHERE id % 5 = 0")
     with stack.capturing() as capture:
         capture.reach()
     assert left.unread[0].rows >= 5_000
     assert_equal(stack, ("lefts",))
+    lake = stack.platform.lakehouse.catalog.load_table("lake.lefts").scan().to_arrow().to_pylist()
+    assert {row["x"] for row in lake if not row["_is_deleted"]} == {5}
     counts = Counter(rows_read(stack).values())
     assert counts[2] > 0.9 * ROWS  # once by each snapshot
     assert counts[3] + counts[4] <= 4 * 4096  # what was sent, and not yet remembered

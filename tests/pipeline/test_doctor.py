@@ -79,7 +79,7 @@ MADE = [
             ("format", "binlog_format", "MIXED", "ROW", ("blocking", "binlog_format")),
             ("I01-image", "binlog_row_image", "MINIMAL", "FULL", ("blocking", "row_image")),
             ("I01-noblob", "binlog_row_image", "NOBLOB", "FULL", ("blocking", "row_image")),
-            ("C03", "sql_mode", "'ALLOW_INVALID_DATES'", "DEFAULT", ("warning", "invalid_dates")),
+            ("dates", "sql_mode", "'ALLOW_INVALID_DATES'", "DEFAULT", ("warning", "invalid_dates")),
             ("expire", "binlog_expire_logs_seconds", 3600, 604_800, ("warning", "retention")),
             ("I11-compressed", "log_bin_compress", "ON", "OFF", ("warning", "compression")),
         )
