@@ -78,14 +78,14 @@ def test_C17_K04_K09_pieces_of_one_row_skip_and_repeat_none_whatever_the_key(
     stack.write(
         0,
         "INSERT INTO moments SELECT '2026-03-29 01:59:59.9' + INTERVAL seq * 1000 MICROSECOND, seq"
-        " FROM seq_1_to_300",
-        "INSERT INTO uuids SELECT UUID(), seq FROM seq_1_to_200",
+        " FROM seq_1_to_120",
+        "INSERT INTO uuids SELECT UUID(), seq FROM seq_1_to_60",
         "INSERT INTO sparse SELECT POW(2, seq), seq FROM seq_0_to_63",
         "INSERT INTO pairs SELECT CONCAT('é\\'', seq DIV 9), CAST(seq % 9 AS SIGNED) - 4, seq"
-        " FROM seq_1_to_200",
-        "INSERT INTO bits SELECT UNHEX(SHA1(seq)), seq FROM seq_1_to_200",
+        " FROM seq_1_to_60",
+        "INSERT INTO bits SELECT UNHEX(SHA1(seq)), seq FROM seq_1_to_60",
     )
-    expected = 300 + 200 + 64 + 200 + 200
+    expected = 120 + 60 + 64 + 60 + 60
     with stack.capturing() as capture:
         capture.wait_streaming()
         ask(stack, *KEYS)
