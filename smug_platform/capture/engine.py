@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.1
 _STATUS_SECONDS = 1.0
 _WATCH_SECONDS = 5.0
+_FIRST_WATCH_SECONDS = 1.0  # the next table may be waiting to be read anew
 _CLOSE_SECONDS = 10.0
 
 
@@ -148,7 +149,8 @@ class Engine:
         """
         watch = Watch(self._shard)
         watch.begin()
-        told = watched = time.monotonic()
+        told = time.monotonic()
+        watched = told - _WATCH_SECONDS + _FIRST_WATCH_SECONDS
         while not completion.done.wait(_TICK_SECONDS):
             if self._stopping.is_set() or publisher.failure or chunks.failure:
                 return None

@@ -122,7 +122,7 @@ def test_C17_K04_K09_pieces_of_one_row_skip_and_repeat_none_whatever_the_key(
 def _grow(stack: Stack, stop: threading.Event) -> None:
     """Rows at the end of a table, more than are read of it meanwhile."""
     for turn in itertools.count(1):
-        if stop.wait(0.01):
+        if stop.wait(0.05):
             return
         stack.write(
             0,

@@ -337,7 +337,7 @@ def test_a_declared_table_that_the_source_lacks(
     more = Table(name="contests", domain="community", owner="team:community")
     source = Source(database="flickr", tables=(*FLICKR.tables, more))
     monkeypatch.setattr(show, "FLICKR", source)
-    monkeypatch.setattr(capture, "FLICKR", source)
+    monkeypatch.setattr(capture, "Declared", lambda: lambda: source)
     environ = {"SMUG_HOME": str(tmp_path)} if command == "capture" else {}
     arguments = ["verify", "contests"] if command == "verify" else ["capture"]
     assert smug(way, monkeypatch, *arguments, environ=environ) == 2
