@@ -50,8 +50,10 @@ OPEN = {
     "L02": "failover by GTID is not there: a promoted server is read anew (L03)",
     "L09": "no test",
     "L10": "no test",
+    "L13": "marts and page are not tried with a shard that is down (`test_capture` is)",
     "M06": "the hot key is named (`test_heat`); that others' lag stays is not tried",
     "M11": "landing is one consumer",
     "O05": "the table halts on all shards",
     "O06": "zones are tried (C09), charsets and versions are not",
+    "R07": "capture's state alone is tried, older and newer (`test_capture`)",
 }

@@ -131,7 +131,7 @@ def test_a_snapshot_then_the_binlog(fresh_shards: Settings):
         assert (status.phase, status.epoch) == ("stopped", 1)
 
 
-def test_R07_capture_goes_on_from_the_state_of_an_older_version_and_of_a_newer(one: Settings):
+def test_capture_goes_on_from_the_state_of_an_older_version_and_of_a_newer(one: Settings):
     shard, kept = one.shards[0], Kept()
     sql(shard, album(1))
     with capturing(one, SMALL, kept) as worker:

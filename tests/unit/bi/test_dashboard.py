@@ -101,7 +101,7 @@ def test_the_page_holds_every_figure_and_fetches_nothing(
     assert (again, again.read_text(encoding="utf-8")) == (path, page)
 
 
-def test_R06_L13_O09_a_shard_that_is_behind_is_shown_by_table_and_makes_the_totals_partial(
+def test_R06_O09_a_shard_that_is_behind_is_shown_by_table_and_makes_the_totals_partial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = a_home(tmp_path, VIEWS, ROWS)
