@@ -169,8 +169,7 @@ class Publisher:
     @property
     def reached(self) -> tuple[int, int]:
         """Up to where the stream has been published: binlog file's number, offset."""
-        file, offset = self._state.log or ("binlog.0", 0)
-        return file_number(file), offset
+        return self._state.place
 
     def _send(
         self, changes: Sequence[Change], then: Callable[[State], State] = lambda state: state

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from smug_platform.capture.position import Position
+from smug_platform.capture.position import Position, file_number
 from smug_platform.capture.sink import Published
 
 
@@ -77,6 +77,12 @@ class State:
             return None
         offset = json.loads(self.offset)
         return str(offset["file"]), int(offset["pos"])
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The same as numbers that order: of the file, and the offset; zeros before the first."""
+        file, offset = self.log or ("binlog.0", 0)
+        return file_number(file), offset
 
     def due(self, reason: str, *, new_epoch: bool) -> "State":
         """The same, and the next start begins with a snapshot."""

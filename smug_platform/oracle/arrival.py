@@ -13,7 +13,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table as Iceberg
 
 from smug_platform import iceberg
-from smug_platform.capture.position import Position, file_number
+from smug_platform.capture.position import Position
 from smug_platform.capture.resources import open_store
 from smug_platform.capture.state import State
 from smug_platform.errors import SmugError
@@ -77,7 +77,7 @@ def is_ahead(state: State, file: int, offset: int) -> bool:
 
     `state` must have been read before the place was.
     """
-    return state.log is not None and _place(state) > (file, offset)
+    return state.log is not None and state.place > (file, offset)
 
 
 def uncaptured(states: Mapping[str, State], cuts: Iterable[Cut]) -> Stage | None:
@@ -89,7 +89,7 @@ def uncaptured(states: Mapping[str, State], cuts: Iterable[Cut]) -> Stage | None
         or state.epoch != cut.epoch
         or state.in_snapshot
         or state.unread
-        or _place(state) < (cut.file, cut.offset)
+        or state.place < (cut.file, cut.offset)
     ]
     return Stage("captured", ", ".join(late)) if late else None
 
@@ -154,11 +154,6 @@ def last_merges(catalog: Catalog, targets: Iterable[Target]) -> dict[str, int]:
         if snapshot is not None:
             found[target.name] = snapshot.sequence_number or 0
     return found
-
-
-def _place(state: State) -> tuple[int, int]:
-    file, offset = state.log or ("binlog.0", 0)
-    return file_number(file), offset
 
 
 class NotArrived(SmugError):

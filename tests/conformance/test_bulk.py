@@ -52,15 +52,17 @@ def one_transaction(stack: Stack, statement: str) -> None:
 
 
 def assert_equal(stack: Stack, tables: Sequence[str] = TABLES) -> None:
+    """Each row of all shards once, on the shard that holds it, in lake and warehouse."""
     assert stack.sync() == {}
-    source = source_rows(stack.settings.shards[0], SOURCE.database, tables)
-    with connect(stack.settings) as warehouse:
-        for table in tables:
-            expected = tally(source[table], ("id", "v"))
-            lake = lake_copy(stack.platform.lakehouse.catalog, table)
-            assert tally(lake.live("shard_0"), ("id", "v")) == expected
-            held = warehouse_copy(warehouse, table)
-            assert tally(held.live("shard_0"), ("id", "v")) == expected
+    for shard in stack.settings.shards:
+        source = source_rows(shard, SOURCE.database, tables)
+        with connect(stack.settings) as warehouse:
+            for table in tables:
+                expected = tally(source[table], ("id", "v"))
+                lake = lake_copy(stack.platform.lakehouse.catalog, table)
+                assert tally(lake.live(shard.name), ("id", "v")) == expected
+                held = warehouse_copy(warehouse, table)
+                assert tally(held.live(shard.name), ("id", "v")) == expected
 
 
 def raw_counts(stack: Stack) -> Counter[str]:
@@ -219,15 +221,15 @@ def test_O07_rows_are_there_once_while_a_shard_is_split_and_while_one_is_retired
         _move(both, 0, 1, every=2)
         both.write(1, "UPDATE lefts SET v = 'there' WHERE id < 100")
         capture.reach()
-        _assert_live(both)
+        assert_equal(both)
         _move(both, 1, 0, every=1)
         both.write(0, "UPDATE rights SET v = 'back' WHERE id > 900")
         capture.reach()
-        _assert_live(both)
+        assert_equal(both)
     with stack.capturing() as capture:
         one_transaction(stack, "DELETE FROM {table} WHERE id < 50")
         capture.reach()
-    _assert_live(stack)
+    assert_equal(stack)
 
 
 def _move(stack: Stack, source: int, target: int, *, every: int) -> None:
@@ -238,17 +240,3 @@ def _move(stack: Stack, source: int, target: int, *, every: int) -> None:
         values = ", ".join(f"({row['id']}, '{row['v']}')" for row in moved)
         stack.write(target, f"INSERT INTO {table} VALUES {values}")
         stack.write(source, f"DELETE FROM {table} WHERE id % {every} = 0")
-
-
-def _assert_live(stack: Stack) -> None:
-    """Each row of all shards once, on the shard that holds it, in lake and warehouse."""
-    assert stack.sync() == {}
-    for shard in stack.settings.shards:
-        source = source_rows(shard, SOURCE.database, TABLES)
-        with connect(stack.settings) as warehouse:
-            for table in TABLES:
-                lake = lake_copy(stack.platform.lakehouse.catalog, table)
-                held = warehouse_copy(warehouse, table)
-                expected = tally(source[table], ("id", "v"))
-                assert tally(lake.live(shard.name), ("id", "v")) == expected
-                assert tally(held.live(shard.name), ("id", "v")) == expected

@@ -38,12 +38,6 @@ def ask(stack: Stack, *tables: str) -> None:
         open_store(stack.settings).ask("shard_0", table)
 
 
-def reading(stack: Stack) -> State | None:
-    """The state while a table is being read, and at least one batch of it is published."""
-    state = state_of(stack.settings)
-    return state if state and state.unread and state.unread[0].rows else None
-
-
 def wait_read(stack: Stack, capture: Capture) -> None:
     wait(
         lambda: (
@@ -102,7 +96,7 @@ def test_C17_K04_K09_pieces_of_one_row_skip_and_repeat_none_whatever_the_key(
         stack.sync()
         assert rows_read(stack).total() - before < _count(stack, "moments") / 2
         ask(stack, "sparse")
-        wait(lambda: reading(stack) is not None, alive=capture.check)
+        wait(lambda: _has_read(state_of(stack.settings), 1), alive=capture.check)
         stack.write(
             0,
             "DELETE FROM sparse WHERE v IN (1, 62)",
