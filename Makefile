@@ -1,5 +1,5 @@
-# Every way in. Set-up comes with the first target that needs it, and is skipped while
-# requirements.lock and pyproject.toml are no newer than its stamp.
+# Every way in. Set-up comes with the first target that needs it, and is skipped while what it
+# installs and compiles is no newer than its stamp.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test check dev up down bench clean setup mariadb percona
@@ -58,7 +58,7 @@ clean: ## stop the local stack; remove its data, the environment and all caches
 	fi
 	rm -rf $(foreach name,$(STATE),"$(SMUG_HOME)/$(name)")
 	if [ -d "$(SMUG_HOME)" ]; then rmdir --ignore-fail-on-non-empty "$(SMUG_HOME)"; fi
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build ./*.egg-info
+	rm -rf $(VENV) smug_platform/scan/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis build ./*.egg-info
 	rm -rf dbt_project/target dbt_project/logs dbt_project/dbt_packages logs .tmp_dagster_home_*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -106,7 +106,9 @@ $(BIN)/uv:
 	echo "making $(VENV) with $$($$python --version)"; \
 	"$$python" -m venv $(VENV) && $(BIN)/python -m pip install --quiet 'uv<1'
 
-$(STAMP): requirements.lock pyproject.toml | $(BIN)/uv
+SCANNER := setup.py $(wildcard smug_platform/scan/*.[ch])
+
+$(STAMP): requirements.lock pyproject.toml $(SCANNER) | $(BIN)/uv
 	echo "installing what requirements.lock names"
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .

@@ -144,7 +144,8 @@ def _created(table: str, columns: str) -> str:
         for number, (name, kind) in enumerate((c.split(" ", 1) for c in columns.split(",")), 1)
     ]  # fmt: skip
     change = {"type": "CREATE", "id": f'"flickr"."{table}"', "table": {"columns": described}}
-    source = {"file": "binlog.000002", "pos": 4, "ts_us": int(START.timestamp() * 1e6)}
+    began = int(START.timestamp() * 1000)
+    source = {"file": "binlog.000002", "pos": 4, "ts_ms": began, "ts_us": began * 1000}
     event = {"source": source, "ddl": f"CREATE TABLE {table}", "tableChanges": [change]}
     return json.dumps(event, separators=(",", ":"))
 

@@ -1,9 +1,7 @@
-r"""Where a table's personal values stand in the JSON of changes, of all changes at once.
+"""Where a table's personal values stand in the JSON of changes, of all changes at once.
 
-In JSON a quote within a text has a backslash before it, so `"email":` is a key wherever it stands;
-row images are objects of plain values and stand before the last `"source":{`. See `lake.images`.
-What is made in another way (a value that is itself an object, a payload that Debezium has not
-written) is looked at by itself.
+The compiled scanner finds them in the row images. What is made in another way (a payload that
+Debezium has not written, an image that names a column twice) is looked at by itself.
 """
 
 import re
@@ -15,18 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smug_platform.raw.lines import abouts
-from smug_platform.raw.views import NOWHERE, Array, begins, content, find, next_mark, slices, stands
+from smug_platform.raw.views import content, slices
+from smug_platform.scan.native import ABSENT, ESCAPED, PLAIN, Array, Values, images
 from smug_platform.tables.table import Table
 
 NULL = b"null"
 _SOURCE, _MIDDLE = b'"source":{', b'},"after":'
-_KEY = r'"(NAMES)":((?:"[^"\\]*(?:\\.[^"\\]*)*")?)'  # and its value, where that is a text
+_KEY = rb'"(NAMES)":((?:"[^"\\]*(?:\\.[^"\\]*)*")?)'  # and its value, where that is a text
 _PARSER = JSONDecoder()
-_QUOTE, _BACKSLASH = b'"'[0], b"\\"[0]
-_ENDS = np.zeros(256, dtype=bool)
-_ENDS[list(b",}")] = True
-_PLAIN = 24  # bytes of a number, true, false or null, with what ends it
 
 
 @dataclass(frozen=True)
@@ -52,50 +46,41 @@ class Finder:
     """Finds a table's personal values, and the accounts that they are of."""
 
     def __init__(self, table: Table) -> None:
-        self._marks = [
-            (f'"{name}":'.encode(), name == table.account)
-            for name in dict.fromkeys((*table.pii, table.account))
-        ]
-        names = "|".join(re.escape(name) for name in (*table.pii, table.account))
-        self._pattern = re.compile(_KEY.replace("NAMES", names).encode(), re.DOTALL)
+        self._names = [name.encode() for name in dict.fromkeys((*table.pii, table.account))]
+        names = b"|".join(map(re.escape, self._names))
+        self._pattern = re.compile(_KEY.replace(b"NAMES", names), re.DOTALL)
         self._account = table.account.encode()
 
     def find(self, payloads: pa.Array, chosen: Array) -> Spans:
         """The values of the chosen payloads. payloads: strings or binaries."""
         text, bounds = content(payloads)
-        first, last = bounds[:-1].astype(np.int64), bounds[1:].astype(np.int64)
-        ends = abouts(text, first, last)
-        braces = np.append(find(text, _MIDDLE[:1]), NOWHERE)
-        middle = next_mark(text, braces, first, ends, _MIDDLE[:8])
-        has_before = middle < ends
-        by_itself = (ends == first + 1) | (has_before & ~begins(text, middle, _MIDDLE))
-        found, is_odd = self._keys(text, first, ends, np.where(has_before, middle, -1))
-        by_itself[found.row[is_odd]] = True
-        by_itself &= chosen
-        alike = found.take((chosen & ~by_itself)[found.row])
-        parts = [alike, *self._each(text, first, last, np.flatnonzero(by_itself))]
-        order = np.argsort(np.concatenate([part.start for part in parts]), kind="stable")
+        bounds = bounds.astype(np.int64)
+        places, is_read = images(text, bounds)
+        by_itself = chosen & ~is_read
+        parts: list[Spans] = []
+        for at in (0, 2):  # before, after
+            rows = np.flatnonzero(chosen & is_read & (places[:, at] >= 0))
+            starts, stops = places[rows, at : at + 2].T.copy()
+            values = Values(text, starts, stops, self._names, others=True)
+            by_itself[rows[values.found < 0]] = True
+            parts += self._values(values, rows, is_before=at == 0)
+        parts = [part.take(~by_itself[part.row]) for part in parts]
+        parts += self._each(text, bounds[:-1], bounds[1:], np.flatnonzero(by_itself))
         joined = (
             np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Spans)
         )
-        return Spans(*joined).take(order)
+        found = Spans(*joined)
+        return found.take(np.argsort(found.start, kind="stable"))
 
-    def _keys(self, text: Array, first: Array, ends: Array, middle: Array) -> tuple[Spans, Array]:
-        """The values before each end; which of them have to be looked at by themselves."""
-        colons = find(text, b":") + 1
-        starts, is_account = [], []
-        for mark, is_of_account in self._marks:
-            at = colons[colons >= len(mark)]
-            at = at[begins(text, at - len(mark), mark)]
-            starts.append(at)
-            is_account.append(np.full(len(at), is_of_account))
-        start = np.concatenate(starts)
-        row = np.searchsorted(first, start, side="right") - 1
-        inside = start < ends[row]
-        start, row, whose = start[inside], row[inside], np.concatenate(is_account)[inside]
-        stop, is_odd = _value_ends(text, start)
-        is_odd |= stop > ends[row]
-        return Spans(row, start, stop, start < middle[row], whose), is_odd
+    def _values(self, values: Values, rows: Array, *, is_before: bool) -> Iterator[Spans]:
+        """What was found in one image of those payloads: strings with their quotes."""
+        for number, name in enumerate(self._names):
+            kind = values.kind[number]
+            has = np.flatnonzero(kind != ABSENT)
+            quote = np.isin(kind[has], (PLAIN, ESCAPED)).astype(np.int64)
+            start, stop = values.begin[number, has] - quote, values.stop[number, has] + quote
+            flags = (np.full(len(has), flag) for flag in (is_before, name == self._account))
+            yield Spans(rows[has], start, stop, *flags)
 
     def _each(self, text: Array, first: Array, last: Array, rows: Array) -> Iterator[Spans]:
         """The values of payloads that are looked at one by one."""
@@ -152,46 +137,9 @@ def splice(payloads: pa.Array, spans: Spans, new: pa.Array) -> pa.Array:
 
 
 def is_null(text: Array, spans: Spans) -> Array:
-    """Which of the values are null."""
-    found: Array = (spans.stop - spans.start == len(NULL)) & stands(text, spans.start, NULL)
+    """Which of the values are null: no other begins so."""
+    found: Array = text[spans.start] == NULL[0]
     return found
-
-
-def _value_ends(text: Array, starts: Array) -> tuple[Array, Array]:
-    """Where the values that begin there end, and which are neither texts nor plain."""
-    stops, is_odd = starts.copy(), np.zeros(len(starts), dtype=bool)
-    is_text = text[starts] == _QUOTE
-    stops[is_text] = _text_ends(text, starts[is_text])
-    plain = np.flatnonzero(~is_text)
-    windows = np.minimum(starts[plain, None] + np.arange(_PLAIN), len(text) - 1)
-    closed = _ENDS[text[windows]]
-    stops[plain] += closed.argmax(axis=1)
-    nested = (text[starts[plain]] == ord("{")) | (text[starts[plain]] == ord("["))
-    is_odd[plain] = nested | ~closed.any(axis=1)
-    return stops, is_odd
-
-
-def _text_ends(text: Array, starts: Array) -> Array:
-    """Where the texts end whose first quotes stand there: behind the next one not escaped."""
-    quotes = np.append(find(text, b'"'), len(text) - 1)
-    at = np.searchsorted(quotes, starts) + 1
-    wrong = np.arange(len(at))
-    while len(wrong):
-        wrong = wrong[_are_escaped(text, quotes[at[wrong]]) & (at[wrong] + 1 < len(quotes))]
-        at[wrong] += 1
-    ends: Array = quotes[at] + 1
-    return ends
-
-
-def _are_escaped(text: Array, places: Array) -> Array:
-    """Whether an odd number of backslashes stands before."""
-    odd, at = np.zeros(len(places), dtype=bool), places - 1
-    left = np.flatnonzero(text[at] == _BACKSLASH)
-    while len(left):
-        odd[left] ^= True
-        at[left] -= 1
-        left = left[text[at[left]] == _BACKSLASH]
-    return odd
 
 
 def _value_end(payload: bytes, start: int, end: int) -> int:

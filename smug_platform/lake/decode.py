@@ -1,7 +1,8 @@
-"""Decoding: the JSON of a batch of deltas to typed columns, in one pass of DuckDB.
+"""Decoding: the JSON of a batch of deltas to typed columns.
 
-Every value is read as text first and then as its column's type, so that what can't be read is
-seen: such a row goes to quarantine with its bytes. A column that the JSON has and the schema in
+A batch is read by `usual` in one pass, if all of it is as it nearly always is. If not, it is read
+here, by DuckDB: every value as text first and then as its column's type, so that what can't be read
+is seen. Such a row goes to quarantine with its bytes. A column that the JSON has and the schema in
 force has not is treated alike. Nothing becomes NULL without a word.
 """
 
@@ -18,8 +19,9 @@ import pyarrow.compute as pc
 from smug_platform.capture.position import Position
 from smug_platform.duck import spread
 from smug_platform.lake.columns import Column, identifier, quote
-from smug_platform.lake.images import chosen_images, have_keys, images
+from smug_platform.lake.images import images
 from smug_platform.lake.target import Target
+from smug_platform.lake.usual import usual
 from smug_platform.raw.quarantine import Refused
 
 POSITION = (
@@ -32,13 +34,6 @@ _GIVEN = f"""
          shard as _shard, {POSITION} as _position, committed_at::timestamp as _committed_at,
          before, after
   from deltas
-"""
-_USUAL = f"""
-with given as not materialized ({_GIVEN}),
-read as not materialized (
-  select *, from_json_strict(image, {{shape}}) as _r from ({{images}})
-)
-select _i, _op, _sign, _same, _shard, _position, _committed_at, {{values}} from read
 """
 _CHECKED = f"""
 with given as not materialized ({_GIVEN}),
@@ -64,8 +59,6 @@ def decode(
     columns: list[Column],
     deltas: pa.Table,
     dropped: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
-    *,
-    cut: tuple[pa.ChunkedArray, pa.ChunkedArray] | None = None,
 ) -> tuple[pa.Table, list[Refused]]:
     """The events of the deltas, in their order, and those that could not be read.
 
@@ -73,15 +66,14 @@ def decode(
     events: _i (arrival), _op, _sign, _same (before equals after), _shard, _position,
     _committed_at and the lake's columns. For a table without a key, _sign is +1 for a row that
     comes and -1 for one that goes; an update is one of each. dropped: as the state has it.
-    cut: the images, where the caller has cut them out already.
     """
-    before, after = cut or images(deltas["payload"])
+    events = usual(connection, target, columns, deltas)
+    if events is not None:
+        return events, []
+    before, after = images(deltas["payload"])
     given = deltas.select(_ENVELOPE).append_column("_i", pa.array(np.arange(deltas.num_rows)))
     given = given.append_column("before", before).append_column("after", after)
     connection.register("deltas", spread(given))
-    events = _usual(connection, target, columns, given)
-    if events is not None:
-        return events, []
     found = connection.sql(_CHECKED.format(**_parts(target, columns, dropped))).to_arrow_table()
     is_bad = pc.not_equal(found["_reason"], "")
     refused = _refused(target, found.filter(is_bad), deltas)
@@ -90,44 +82,6 @@ def decode(
         bad = found.filter(is_bad)["_i"].combine_chunks()
         events = events.filter(pc.invert(pc.is_in(events["_i"], value_set=bad)))
     return events, refused
-
-
-def _usual(
-    connection: duckdb.DuckDBPyConnection, target: Target, columns: list[Column], given: pa.Table
-) -> pa.Table | None:
-    """The events, if each image has all columns of the plan, none beside them, and nothing that
-    can't be read: which is nearly always so, and told at a third of the time that it takes to say
-    what is wrong with which row. None if not.
-    """
-    images = chosen_images(given, has_key=bool(target.table.key))
-    names = _names_in(images, columns)
-    if names is None or not have_keys(images, len(columns)):
-        return None
-    values = ", ".join(
-        f"{column.expression(f'_r.{identifier(name)}', raises=True)} as {identifier(column.name)}"
-        for name, column in zip(names, columns, strict=True)
-    )
-    shape = orjson.dumps(dict.fromkeys(names, "VARCHAR")).decode()
-    parts = {"images": _images(target), "shape": quote(shape), "values": values}
-    try:
-        events = connection.sql(_USUAL.format(**parts)).to_arrow_table()
-    except (duckdb.InvalidInputException, duckdb.ConversionException):
-        return None
-    needed = events.select([*target.table.key, "_position"])
-    return events if not any(column.null_count for column in needed.columns) else None
-
-
-def _names_in(images: list[pa.ChunkedArray], columns: list[Column]) -> list[str] | None:
-    """The names on the wire of the columns, by the first image; None when it is not as usual."""
-    try:
-        first = orjson.loads(next(image[0].as_py() for image in images if len(image)))
-    except (StopIteration, TypeError, ValueError):
-        return None
-    if not isinstance(first, dict):
-        return None
-    found = [name for column in columns for name in column.wire if name in first]
-    is_usual = len(found) == len(columns) == len({name.lower() for name in found})
-    return found if is_usual and all(column.type.can_raise for column in columns) else None
 
 
 def _parts(

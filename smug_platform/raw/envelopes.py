@@ -1,13 +1,12 @@
 """Envelopes of the stream, taken apart into the columns of `raw.deltas`.
 
-An envelope is JSON of three lines: head, key, value (see `capture.change`). It is cut at them, all
-envelopes at once, and its value's JSON stays the text that Debezium wrote: of that only what
-follows the row images is read here. What can't be read is set aside with its bytes, and stops
-nothing.
+An envelope is JSON of three lines: head, key, value (see `capture.change`). The compiled scanner
+cuts them, all envelopes at once, and the value's JSON stays the text that Debezium wrote: of that
+only what follows the row images is read here. What the scanner leaves is parsed by itself; what
+can't be read then is set aside with its bytes, and stops nothing.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -18,34 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from smug_platform.raw import deltas as raw
-from smug_platform.raw.alike import NONE, Reader, Texts, Values
-from smug_platform.raw.lines import abouts, lines
+from smug_platform.raw.parsed import parse
 from smug_platform.raw.quarantine import Refused
-from smug_platform.raw.views import Array, content, in_pieces, slices
+from smug_platform.raw.views import content, in_pieces, slices
+from smug_platform.scan.native import NONE, Array, envelopes
 from smug_platform.stream.reader import Record
 
 _SHARD = "_shard"  # the table name of a schema change that concerns no one table
 _DDL = "ddl"
 _OPS = pa.array([_DDL, *map(chr, range(1, 128))], raw.ARROW.field("op").type)  # by letter's number
-_FILE = re.compile(r"\.(\d{1,18})$")
-_INT, _LONG, _MILLIS = 9, 18, 15  # digits of numbers at most
-_HEAD = {"number": ("number", _INT)}
-_ABOUT = {
-    "op": ("op", 1),
-    "binlog_offset": ("source.pos", _LONG),
-    "row_number": ("source.row", _INT),
-    "committed_at": ("source.ts_us", _LONG),
-    "captured_at": ("ts_ms", _MILLIS),
-}
-
-
-class _Readers:
-    """What reads the three parts of a batch's envelopes that are read."""
-
-    def __init__(self) -> None:
-        self.head = Reader(_head, _HEAD, frozenset({"epoch", "topic"}))
-        self.key = Reader(_key, {})
-        self.about = Reader(_about, _ABOUT, frozenset({"source.file"}))
 
 
 def decode(records: Sequence[Record]) -> tuple[pa.Table, list[Refused]]:
@@ -67,143 +47,91 @@ def read(records: Sequence[Record]) -> tuple[pa.Table, Array, list[Refused]]:
 
     A schema change has no table's name, and is there as often as it came; `landed_at` is missing.
     """
-    pieces = in_pieces(partial(_decode, _Readers(), records), len(records))
+    pieces = in_pieces(partial(_decode, records), len(records))
     found = pa.concat_tables([table for table, _, _ in pieces])
     refused = [_refused(records[number]) for _, _, numbers in pieces for number in numbers]
     return found, np.concatenate([numbers for _, numbers, _ in pieces]), refused
 
 
-def _decode(
-    readers: _Readers, records: Sequence[Record], begin: int, end: int
-) -> tuple[pa.Table, Array, list[int]]:
+def _decode(records: Sequence[Record], begin: int, end: int) -> tuple[pa.Table, Array, list[int]]:
     """Rows of some records, of which record each is, and the numbers of those that are no
     envelopes.
     """
     records = records[begin:end]
     data = pa.array([record.data for record in records], pa.binary())
     text, bounds = content(data)
-    starts, ends, is_made_so = lines(text, bounds.astype(np.int64))
-    fits = np.flatnonzero(is_made_so & _are_text(data))
-    starts, ends = starts[fits], ends[fits]
-    head = readers.head.read(text, starts[:, 0], ends[:, 0])
-    key = readers.key.read(text, starts[:, 1], ends[:, 1])
-    about = readers.about.read(text, abouts(text, starts[:, 2], ends[:, 2]), ends[:, 2])
-    rows = _row_numbers(head, about)
-    is_read = (head.which >= 0) & (key.which >= 0) & (about.which >= 0)
-    op = about.numbers["op"]
-    named = [topic["table_name"] is not None for topic in head.examples]
-    is_read &= (op == 0) | (np.array([*named, False])[head.which] & (rows != NONE))
+    found, topics, is_read = envelopes(text, bounds.astype(np.int64))
+    is_read &= _are_text(data)
+    for number in np.flatnonzero(~is_read).tolist():
+        is_read[number] = _parse(records[number].data, number, int(bounds[number]), found, topics)
+    tables, rows = [_table(topic) for topic in topics], _row_numbers(found)
+    is_of_table = np.array([name is not None for _, name in tables], dtype=bool)
+    is_read[is_read] &= (found["op"][is_read] == 0) | (
+        is_of_table[found["topic"][is_read]] & (rows[is_read] != NONE)
+    )
     good = np.flatnonzero(is_read)
-    keys = slices(data, starts[good, 1], ends[good, 1])
+    found = {name: values[good] for name, values in found.items()}
+    keys = slices(data, found["key_begin"], found["key_end"])
+    topic = pa.array(found["topic"])
     columns: dict[str, Any] = {
-        **{name: _said(head, name, good) for name in ("table_name", "shard", "epoch")},
-        "op": _OPS.take(pa.array(op[good])),
-        "binlog_file": _said(about, "binlog_file", good),
-        "binlog_offset": about.numbers["binlog_offset"][good],
+        "table_name": pa.array([name for _, name in tables], pa.string()).take(topic),
+        "shard": pa.array([shard for shard, _ in tables], pa.string()).take(topic),
+        "epoch": found["epoch"],
+        "op": _OPS.take(pa.array(found["op"])),
+        "binlog_file": found["binlog_file"],
+        "binlog_offset": found["binlog_offset"],
         "row_number": _nullable(rows[good]),
         "key": pc.if_else(pc.equal(keys, "null"), pa.scalar(None, pa.string()), keys),
-        "payload": slices(data, starts[good, 2], ends[good, 2]),
-        "committed_at": _nullable(about.numbers["committed_at"][good]),
-        "captured_at": _nullable(about.numbers["captured_at"][good], 1000),
-        "stream_shard": [records[number].stream_shard for number in fits[good].tolist()],
-        "sequence_number": [records[number].sequence_number for number in fits[good].tolist()],
+        "payload": slices(data, found["value_begin"], found["value_end"]),
+        "committed_at": _nullable(found["committed_at"]),
+        "captured_at": _nullable(found["captured_at"], 1000),
+        "stream_shard": [records[number].stream_shard for number in good.tolist()],
+        "sequence_number": [records[number].sequence_number for number in good.tolist()],
     }
-    is_refused = np.ones(len(records), dtype=bool)
-    is_refused[fits[good]] = False
     schema = pa.schema([raw.ARROW.field(name) for name in columns])
-    refused = (np.flatnonzero(is_refused) + begin).tolist()
-    return pa.table(columns).cast(schema), fits[good] + begin, refused
+    refused = (np.flatnonzero(~is_read) + begin).tolist()
+    return pa.table(columns).cast(schema), good + begin, refused
 
 
-def _row_numbers(head: Texts, about: Texts) -> Array:
+def _parse(
+    data: bytes, number: int, begin: int, found: dict[str, Array], topics: list[bytes]
+) -> bool:
+    """Note what an envelope says that begins at that offset; whether it is one."""
+    parsed = parse(data)
+    if parsed is None:
+        return False
+    if parsed.topic not in topics:
+        topics.append(parsed.topic)
+    for name, values in found.items():
+        value = parsed.numbers.get(name, NONE)
+        values[number] = value + begin if name.endswith(("_begin", "_end")) else value
+    found["topic"][number] = topics.index(parsed.topic)
+    return True
+
+
+def _table(topic: bytes) -> tuple[str, str | None]:
+    """The shard of a topic, and its table, None where it is of a shard's schema changes.
+
+    >>> _table(b"shard_0.flickr.photos"), _table(b"shard_0")
+    (('shard_0', 'photos'), ('shard_0', None))
+    """
+    shard, _, table = (*topic.decode().split(".", 2), "", "")[:3]
+    return shard, table or None
+
+
+def _row_numbers(found: dict[str, Array]) -> Array:
     """The number of each change within its event; of a row of a snapshot, that of the head, or 1.
 
     Never 0: rows of a snapshot stand after the schema changes that come with it, at one position in
     the binlog, and these make rows that they find go.
     """
-    of_snapshot = np.maximum(head.numbers["number"], 1)
-    found: Array = np.where(
-        about.numbers["op"] == ord("r"), of_snapshot, about.numbers["row_number"]
-    )
-    return found
-
-
-def _said(texts: Texts, name: str, chosen: Array) -> pa.Array:
-    """What the examples say under a name, for the chosen texts."""
-    kind = raw.ARROW.field(name).type
-    return pa.array([example[name] for example in texts.examples], kind).take(
-        pa.array(texts.which[chosen])
-    )
+    of_snapshot = np.maximum(found["number"], 1)
+    numbers: Array = np.where(found["op"] == ord("r"), of_snapshot, found["row_number"])
+    return numbers
 
 
 def _nullable(numbers: Array, factor: int = 1) -> pa.Array:
     return pa.array(numbers * factor, mask=numbers == NONE)
-
-
-def _head(text: bytes) -> Values | None:
-    """What the first line says."""
-    found = _object(b"{" + text + b"}")
-    epoch, topic = _number(found.get("epoch"), _INT), found.get("topic")
-    if epoch is None or not isinstance(topic, str):
-        return None
-    shard, _, table = (*topic.split(".", 2), "", "")[:3]
-    number = _number(found.get("number"), _INT)
-    return {"epoch": epoch, "shard": shard, "table_name": table or None, "number": number}
-
-
-def _key(text: bytes) -> Values | None:
-    try:
-        orjson.loads(text)
-    except ValueError:
-        return None
-    return {}
-
-
-def _about(text: bytes) -> Values | None:
-    """What a payload says beside the row images: which change it is, and its place in the binlog;
-    None when it does not say that.
-    """
-    found = _object(b"{" + text)
-    op, source = found.get("op"), found.get("source")
-    if not isinstance(source, dict):
-        return None
-    file, offset = _FILE.search(str(source.get("file"))), _number(source.get("pos"), _LONG)
-    letter = ord(op) if isinstance(op, str) and len(op) == 1 and op.isascii() else 0
-    if file is None or offset is None or not (letter or _is_ddl(found)):
-        return None
-    return {
-        "op": letter,
-        "binlog_file": int(file[1]),
-        "binlog_offset": offset,
-        "row_number": _number(source.get("row"), _INT),
-        "committed_at": _number(source.get("ts_us"), _LONG),
-        "captured_at": _number(found.get("ts_ms"), _MILLIS),
-    }
-
-
-def _is_ddl(found: Mapping[str, Any]) -> bool:
-    """Whether it is a schema change that names each table that it concerns."""
-    changes = found.get("tableChanges")
-    return (
-        found.get("op") is None
-        and isinstance(found.get("ddl"), str)
-        and isinstance(changes, list)
-        and all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in changes)
-    )
-
-
-def _object(text: bytes) -> Mapping[str, Any]:
-    """What a text of JSON holds; nothing when it is none, or no object."""
-    try:
-        found = orjson.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _number(value: Any, digits: int) -> int | None:
-    """A whole number from 0 on of so many digits at most; None for all else."""
-    return value if type(value) is int and 0 <= value < 10**digits else None
 
 
 def _are_text(data: pa.Array) -> Array:

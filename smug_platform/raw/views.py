@@ -9,14 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 Array = np.ndarray[Any, Any]
-NOWHERE = np.iinfo(np.int64).max
-"""Behind all text."""
 
 T = TypeVar("T")
-_PIECE = 1 << 18  # bytes
 _ROWS = 8192
 _MOST_BYTES = 1 << 30
-_WORD, _INLINE = 8, 12  # bytes
+_INLINE = 12  # bytes
 
 
 def content(texts: pa.Array) -> tuple[Array, Array]:
@@ -41,48 +38,6 @@ def reachable(texts: pa.ChunkedArray) -> Iterator[pa.Array]:
         else:
             is_reached = pa.types.is_string(chunk.type)
             yield chunk if is_reached else pa.concat_arrays([chunk]).cast(pa.string())
-
-
-def find(text: Array, byte: bytes) -> Array:
-    """The offsets at which a byte stands, in order."""
-    # A piece at a time: memory that is touched for the first time costs more than the search.
-    pieces = range(0, len(text), _PIECE)
-    found = [np.flatnonzero(text[i : i + _PIECE] == byte[0]) + i for i in pieces]
-    return np.concatenate(found) if found else np.empty(0, np.int64)
-
-
-def stands(text: Array, at: Array, mark: bytes) -> Array:
-    """Whether a mark of at most eight bytes, and eight bytes at all, stand at each offset."""
-    if len(text) < _WORD:
-        return np.zeros(len(at), dtype=bool)
-    words = np.ndarray(len(text) - _WORD + 1, "<u8", text, strides=(1,))
-    mask, value = (1 << (8 * len(mark))) - 1, int.from_bytes(mark, "little")
-    found: Array = words[np.minimum(at, len(words) - 1)] & np.uint64(mask) == np.uint64(value)
-    return found & (at < len(words))
-
-
-def begins(text: Array, at: Array, mark: bytes) -> Array:
-    """Whether a mark of any length stands at each of the offsets."""
-    found = np.ones(len(at), dtype=bool)
-    for number in range(0, len(mark), _WORD):
-        found &= stands(text, at + number, mark[number : number + _WORD])
-    return found
-
-
-def next_mark(text: Array, places: Array, starts: Array, ends: Array, mark: bytes) -> Array:
-    """The first of the places from each start on at which the mark stands.
-
-    places: offsets in order, the last one behind all text. What is not before its end is none.
-    """
-    at = np.searchsorted(places, starts)
-    found = places[at]
-    wrong = np.flatnonzero((found < ends) & ~stands(text, found, mark))
-    while len(wrong):
-        at[wrong] += 1
-        found[wrong] = places[at[wrong]]
-        missed = ~stands(text, found[wrong], mark)
-        wrong = wrong[missed & (found[wrong] < ends[wrong])]
-    return found
 
 
 def in_pieces(work: Callable[[int, int], T], count: int) -> list[T]:

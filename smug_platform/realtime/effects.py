@@ -84,8 +84,7 @@ def effects(
     columns = plan(target, state)
     known = {column.name for column in columns}
     counted = [metric for metric in metrics if known.issuperset(metric.needed)]
-    cut = images(rows.changes["payload"])
-    events, refused = decode(connection, target, columns, rows.changes, state.dropped, cut=cut)
+    events, refused = decode(connection, target, columns, rows.changes, state.dropped)
     is_same = events["_same"]
     changed = events.filter(pc.invert(is_same))
     refused += [_missing(metric) for metric in metrics if metric not in counted]
@@ -94,7 +93,7 @@ def effects(
     if not needed:
         return found
     connection.register("changed", changed.select(["_i", "_op", *needed]))
-    _register_updates(connection, rows.changes, *cut)
+    _register_updates(connection, rows.changes, events["_i"].filter(is_same))
     named = ", ".join(map(identifier, needed))
     before = _before([column for column in columns if column.name in needed])
     all_images = f"{_AFTER.format(named=named)} union all by name {before}"
@@ -113,20 +112,19 @@ def _missing(metric: Metric) -> Refused:
 
 
 def _register_updates(
-    connection: duckdb.DuckDBPyConnection,
-    changes: pa.Table,
-    before: pa.ChunkedArray,
-    after: pa.ChunkedArray,
+    connection: duckdb.DuckDBPyConnection, changes: pa.Table, identical: pa.ChunkedArray
 ) -> None:
-    """Make `updates`: the updates that change something, with their image from before."""
-    differs = pc.fill_null(pc.not_equal(before, after), True)
-    updates = (
-        changes.select([*PLACE, "shard"])
-        .append_column("_i", [np.arange(changes.num_rows)])
-        .append_column("before", before)
-        .filter(pc.and_(pc.equal(changes["op"], "u"), differs))
-    )
-    connection.register("updates", updates)
+    """Make `updates`: the updates that change something, with their image from before.
+
+    identical: the numbers of those that change nothing.
+    """
+    number = pa.array(np.arange(changes.num_rows))
+    differs = pc.invert(pc.is_in(number, value_set=identical.combine_chunks()))
+    chosen = number.filter(pc.and_(pc.equal(changes["op"], "u"), differs))
+    updates = changes.select([*PLACE, "shard", "payload"]).take(chosen)
+    before, _ = images(updates["payload"])
+    updates = updates.drop_columns("payload").append_column("_i", chosen)
+    connection.register("updates", updates.append_column("before", before))
 
 
 def _before(columns: list[Column]) -> str:
