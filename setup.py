@@ -27,7 +27,7 @@ class BuildScanner(build_ext):
         subprocess.run([*compiler, *FLAGS, HIDDEN, "-o", str(target), *ext.sources], check=True)
 
 
-SOURCES = [f"smug_platform/scan/{name}.c" for name in ("envelopes", "rows", "values")]
+SOURCES = [f"smug_platform/scan/{name}.c" for name in ("envelopes", "rows", "values", "words")]
 HEADERS = ["smug_platform/scan/tokens.h"]
 
 setup(

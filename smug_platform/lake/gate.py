@@ -19,6 +19,7 @@ from smug_platform.lake.keys import Keys, positions
 from smug_platform.lake.net import Counts
 from smug_platform.lake.runs import Array, Entries
 from smug_platform.lake.target import Target
+from smug_platform.scan import native
 
 _WORD = (1 << 64) - 1
 _NO_ROW = Entries(
@@ -102,7 +103,7 @@ def _sorted(events: _Events) -> Array:
 
     A key travels through one lane of the stream, so its events nearly always come in order.
     """
-    order = np.argsort(events.key.group, kind="stable")
+    order = native.order(events.key.group)
     group, check = events.key.group[order], events.key.check[order]
     high, low = events.high[order], events.low[order]
     behind = (high[1:] < high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] < low[:-1]))
@@ -144,7 +145,7 @@ def _newer(events: _Events, net: Array, groups: Array, found: Found) -> tuple[Ar
     at[found.query] = np.arange(len(found.entries))
     at = at[np.searchsorted(groups, events.key.group[net])]
     held = at >= 0
-    entries = (found.entries if len(found.entries) else _NO_ROW).take(np.where(held, at, 0))
+    entries = (found.entries if len(found.entries) else _NO_ROW).at(np.where(held, at, 0))
     high, low = events.high[net], events.low[net]
     after = (high > entries.high) | ((high == entries.high) & (low > entries.low))
     equal = held & (high == entries.high) & (low == entries.low)

@@ -38,6 +38,7 @@ from smug_platform.lake.runs import (
     write_run,
 )
 from smug_platform.lake.target import Target
+from smug_platform.scan import native
 
 INDEX = "smug.index"
 """The catalog's property that names the folder of the indexes."""
@@ -117,10 +118,10 @@ class Index:
         """The newest entry of each row of those groups, which must be sorted and differ."""
         queries, parts = [], []
         for run in self._runs:
-            query, at = _matches(run.entries.group, groups)
+            query, at = native.matches(run.entries.group, groups)
             if len(at):
                 queries.append(query)
-                parts.append(run.entries.take(at))
+                parts.append(run.entries.at(at))
         if not parts:
             return Found(np.empty(0, np.int64), NOTHING)
         if len(parts) > 1 or len(np.unique(queries[0])) < len(queries[0]):
@@ -161,9 +162,8 @@ class Index:
         file = np.full(len(found), self._next, dtype=np.int32)
         row = np.arange(len(found), dtype=np.int32)
         entries = Entries(found.group, found.check, *position, file, row)
-        order = np.argsort(found.group, kind="stable")
         self._files[path], self._next = self._next, self._next + 1
-        self._runs.append(write_run(entries.take(order), self._folder))
+        self._runs.append(write_run(entries.at(native.order(found.group)), self._folder))
         self._fold(max(_AT_ONCE, _SHARE * len(found)))
 
     def _fold(self, most: int) -> None:
@@ -261,21 +261,3 @@ def _due(runs: Sequence[Run]) -> int:
     while count < len(runs) and len(runs[-1 - count]) <= most:
         count += 1
     return count
-
-
-def _matches(group: Array, groups: Array) -> tuple[Array, Array]:
-    """Pairs (number of the asked group, number of the entry) where the two are equal."""
-    at = np.searchsorted(group, groups)
-    asked = np.arange(len(groups))
-    queries, entries = [], []
-    while len(at):
-        inside = at < len(group)
-        at, asked, groups = at[inside], asked[inside], groups[inside]
-        equal = group[at] == groups
-        at, asked, groups = at[equal], asked[equal], groups[equal]
-        queries.append(asked)
-        entries.append(at)
-        at = at + 1
-    if not queries:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    return np.concatenate(queries), np.concatenate(entries)

@@ -15,6 +15,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from smug_platform.scan import native
+
 Array = np.ndarray[Any, Any]
 
 RUN, SCRATCH = ".run", ".tmp"  # how the files are called, whole and before
@@ -44,8 +46,12 @@ class Entries:
         return [getattr(self, one.name) for one in fields(self)]
 
     def take(self, chosen: Any) -> Self:
-        """Those entries: by numbers, mask or slice."""
+        """Those entries: by mask or slice."""
         return type(self)(*(array[chosen] for array in self.arrays()))
+
+    def at(self, places: Array) -> Self:
+        """The entries at those places."""
+        return type(self)(*(native.take(array, places) for array in self.arrays()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +69,15 @@ def newest(parts: Sequence[Entries]) -> Entries:
     """The entries of all parts, sorted; of those for one row that of the last part."""
     arrays = [np.concatenate(each) for each in zip(*(p.arrays() for p in parts), strict=True)]
     found = Entries(*arrays)
-    age = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
-    order = np.lexsort((age, found.check, found.group))
+    age = np.arange(len(found))
+    order = native.order(found.group)
     group, check = found.group[order], found.check[order]
+    if ((group[1:] == group[:-1]) & (check[1:] != check[:-1])).any():
+        order = np.lexsort((age, found.check, found.group))
+        group, check = found.group[order], found.check[order]
     last = np.ones(len(order), dtype=bool)
     last[:-1] = (group[1:] != group[:-1]) | (check[1:] != check[:-1])
-    return found.take(order[last])
+    return found.at(order[last])
 
 
 def write_run(entries: Entries, folder: Path | None) -> Run:

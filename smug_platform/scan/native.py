@@ -137,6 +137,43 @@ def envelopes(text: Array, bounds: Array) -> tuple[dict[str, Array], list[bytes]
     return dict(zip(FIELDS, fields, strict=True)), named, is_read
 
 
+def order(words: Array) -> Array:
+    """The numbers of words of 64 bits in the order of the words; of equal ones, as they came.
+
+    >>> order(np.array([3, 1, 3, 2], np.uint64)).tolist()
+    [1, 3, 0, 2]
+    """
+    found = np.empty(len(words), np.int64)
+    if _call("order", np.ascontiguousarray(words), len(words), found):
+        raise MemoryError
+    return found
+
+
+def matches(words: Array, asked: Array) -> tuple[Array, Array]:
+    """Pairs (number of what is asked for, number of the word) where the two are equal.
+
+    Both are sorted, and what is asked for differs.
+
+    >>> [found.tolist() for found in matches(*np.array([[2, 5, 5], [1, 2, 5]], np.uint64))]
+    [[1, 2, 2], [0, 1, 2]]
+    """
+    words, asked = np.ascontiguousarray(words), np.ascontiguousarray(asked)
+    room = len(asked)
+    while True:
+        query, found = np.empty(room, np.int64), np.empty(room, np.int64)
+        count = _call("matches", words, len(words), asked, len(asked), query, found, room)
+        if count <= room:
+            return query[:count], found[:count]
+        room = count
+
+
+def take(values: Array, places: Array) -> Array:
+    """The values, of 4 or 8 bytes, at those places."""
+    out = np.empty(len(places), values.dtype)
+    _call("take", np.ascontiguousarray(values), values.itemsize, places, len(places), out)
+    return out
+
+
 def _call(name: str, *arguments: Array | int) -> int:
     """What a function of the library returns; arrays lie in memory in one piece each."""
     given: list[ctypes.c_void_p | ctypes.c_int64] = []
