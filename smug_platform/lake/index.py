@@ -32,12 +32,14 @@ from smug_platform.lake.runs import (
     Fold,
     Run,
     fold,
+    joined,
     newest,
     open_run,
     remove,
     write_run,
 )
 from smug_platform.lake.target import Target
+from smug_platform.raw.views import in_pieces
 from smug_platform.scan import native
 
 INDEX = "smug.index"
@@ -49,6 +51,7 @@ _MOST_OPEN = 100
 _TIER = 8  # so many runs of one size class become one of the next, eight times as large
 _AT_ONCE = 500_000  # entries that are folded between two merges at least: a tenth of a second
 _SHARE = 4  # of a larger run's own, so that folding keeps up
+_ASKED = 32_768  # groups that one core looks up before the next has a turn
 _LEFT_S = 3600.0  # for which files that no index names are left alone: another may write them
 _NAME = "index.json"
 NOTHING = Entries(*(np.empty(0, kind) for kind in KINDS))
@@ -116,6 +119,16 @@ class Index:
 
     def find(self, groups: Array) -> Found:
         """The newest entry of each row of those groups, which must be sorted and differ."""
+
+        def find(start: int, stop: int) -> Found:
+            found = self._find(groups[start:stop])
+            return Found(found.query + start, found.entries)
+
+        parts = in_pieces(find, len(groups), rows=_ASKED)
+        query = np.concatenate([part.query for part in parts])
+        return Found(query, joined([part.entries for part in parts]))
+
+    def _find(self, groups: Array) -> Found:
         queries, parts = [], []
         for run in self._runs:
             query, at = native.matches(run.entries.group, groups)
@@ -124,7 +137,7 @@ class Index:
                 parts.append(run.entries.at(at))
         if not parts:
             return Found(np.empty(0, np.int64), NOTHING)
-        if len(parts) > 1 or len(np.unique(queries[0])) < len(queries[0]):
+        if len(parts) > 1 or not np.diff(queries[0]).all():
             entries = newest(parts)
             return Found(np.searchsorted(groups, entries.group), entries)
         return Found(queries[0], parts[0])

@@ -65,10 +65,16 @@ class Run:
         return len(self.entries)
 
 
+def joined(parts: Sequence[Entries]) -> Entries:
+    """The entries of all parts, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Entries(*map(np.concatenate, zip(*(part.arrays() for part in parts), strict=True)))
+
+
 def newest(parts: Sequence[Entries]) -> Entries:
     """The entries of all parts, sorted; of those for one row that of the last part."""
-    arrays = [np.concatenate(each) for each in zip(*(p.arrays() for p in parts), strict=True)]
-    found = Entries(*arrays)
+    found = joined(parts)
     age = np.arange(len(found))
     order = native.order(found.group)
     group, check = found.group[order], found.check[order]

@@ -40,12 +40,12 @@ def reachable(texts: pa.ChunkedArray) -> Iterator[pa.Array]:
             yield chunk if is_reached else pa.concat_arrays([chunk]).cast(pa.string())
 
 
-def in_pieces(work: Callable[[int, int], T], count: int) -> list[T]:
+def in_pieces(work: Callable[[int, int], T], count: int, *, rows: int = _ROWS) -> list[T]:
     """What `work` makes of rows from one number to another, piece after piece, on all cores.
 
-    Pieces that fit in a core's cache take half the time of all at once.
+    Pieces that fit in a core's cache take half the time of all at once. rows: of a piece at most.
     """
-    number = max(-(-count // _ROWS), 1)
+    number = max(-(-count // rows), 1)
     bounds = [count * part // number for part in range(number + 1)]
     cores = _cores()
     if number == 1 or cores == 1:
