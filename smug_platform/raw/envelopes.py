@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from smug_platform.raw import deltas as raw
-from smug_platform.raw.parsed import parse
+from smug_platform.raw.parsed import is_text, parse
 from smug_platform.raw.quarantine import Refused
 from smug_platform.raw.views import content, in_pieces, slices
 from smug_platform.scan.native import NONE, Array, envelopes
@@ -139,16 +139,8 @@ def _are_text(data: pa.Array) -> Array:
     try:
         data.cast(pa.string())
     except pa.ArrowInvalid:
-        return np.array([_is_text(one) for one in data.to_pylist()], dtype=bool)
+        return np.array([is_text(one) for one in data.to_pylist()], dtype=bool)
     return np.ones(len(data), dtype=bool)
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _refused(record: Record) -> Refused:

@@ -29,7 +29,7 @@ class Parsed:
 def parse(data: bytes) -> Parsed | None:
     """What an envelope says; None for what is none."""
     match = _LINES.fullmatch(data)
-    if match is None or not _is_text(data):
+    if match is None or not is_text(data):
         return None
     head, about = _object(b"{" + match[1] + b"}"), _about(match[3])
     topic, epoch = head.get("topic"), _number(head.get("epoch"), _INT)
@@ -43,6 +43,15 @@ def parse(data: bytes) -> Parsed | None:
     }
     found = {"epoch": epoch, "number": _number(head.get("number"), _INT), **about, **places}
     return Parsed(topic.encode(), {name: n for name, n in found.items() if n is not None})
+
+
+def is_text(data: bytes) -> bool:
+    """Whether it is UTF-8 throughout."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _about(payload: bytes) -> Mapping[str, int | None] | None:
@@ -86,14 +95,6 @@ def _object(text: bytes) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _is_json(text: bytes) -> bool:
