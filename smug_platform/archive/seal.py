@@ -21,7 +21,7 @@ from smug_platform.archive.keys import NONCE, Keys
 from smug_platform.archive.spans import NULL, Finder, Spans, is_null, splice, texts
 from smug_platform.errors import ArchiveError
 from smug_platform.raw import deltas as raw
-from smug_platform.raw.views import Array, content, in_pieces, reachable
+from smug_platform.raw.views import Array, content, of_texts
 from smug_platform.tables.table import Table
 
 COLUMNS = ("account", "sealed", "account_before", "sealed_before")
@@ -51,11 +51,8 @@ def seal(rows: pa.Table, table: Table, keys: Keys) -> pa.Table:
     """The deltas of a table with their personal values sealed, and `COLUMNS` beside."""
     if not (table.pii and rows.num_rows):
         return _with(rows, [pa.nulls(rows.num_rows, kind) for kind in _TYPES])
-    cut: list[_Cut] = []
-    finder, is_row, at = Finder(table), ~raw.is_control(rows).to_numpy(), 0
-    for payloads in reachable(rows["payload"]):
-        cut += in_pieces(partial(_cut, finder, payloads, is_row, at), len(payloads))
-        at += len(payloads)
+    is_row = ~raw.is_control(rows).to_numpy()
+    cut = of_texts(partial(_cut, Finder(table), is_row), rows["payload"])
     made = keys.made({account for piece in cut for account in piece.account})
     columns: list[list[str | bytes | None]] = [[None] * rows.num_rows for _ in COLUMNS]
     for piece in cut:
@@ -80,13 +77,8 @@ def unseal(rows: pa.Table, table: Table, keys: Keys) -> pa.Table:
     chosen = rows.select(["payload", *COLUMNS]).take(numbers)
     names = [*chosen["account"].to_pylist(), *chosen["account_before"].to_pylist()]
     known = keys.known(name for name in names if name is not None)
-    opened: list[pa.Array] = []
-    finder, at = Finder(table), 0
-    for payloads in reachable(chosen["payload"]):
-        of_these = chosen.slice(at, len(payloads))
-        work = partial(_opened, finder, table, known, payloads, of_these)
-        opened += in_pieces(work, len(payloads))
-        at += len(payloads)
+    work = partial(_opened, Finder(table), table, known, chosen)
+    opened = of_texts(work, chosen["payload"])
     payload = rows["payload"].combine_chunks()
     texts_now = pa.concat_arrays(opened).cast(payload.type)
     whole = pc.replace_with_mask(payload, sealed.combine_chunks(), texts_now)
@@ -102,24 +94,24 @@ def blanked(table: Table, image: str) -> str:
     return str(splice(image_alone, spans, nulls)[0])
 
 
-def _cut(finder: Finder, payloads: pa.Array, is_row: Array, at: int, begin: int, end: int) -> _Cut:
+def _cut(finder: Finder, is_row: Array, payloads: pa.Array, at: int) -> _Cut:
     """at: the number of the first of the payloads."""
-    payloads = payloads[begin:end]
-    found = finder.find(payloads, is_row[at + begin : at + end])
+    count = len(payloads)
+    found = finder.find(payloads, is_row[at : at + count])
     text, _ = content(payloads)
     empty = is_null(text, found)
     spans = _personal(found)
     # A change whose personal values are all null has nothing to seal.
-    has_value = np.zeros(end - begin, dtype=bool)
+    has_value = np.zeros(count, dtype=bool)
     has_value[found.row[~found.is_account & ~empty]] = True
     spans = spans.take(has_value[spans.row])
     owners = found.take(found.is_account & ~empty & has_value[found.row])
-    before, after = _accounts(payloads, owners, end - begin)
+    before, after = _accounts(payloads, owners, count)
     rows = np.flatnonzero(has_value)
-    of_before = np.bincount(spans.row[spans.is_before], minlength=end - begin)[rows]
-    counts = np.bincount(spans.row, minlength=end - begin)[rows]
+    of_before = np.bincount(spans.row[spans.is_before], minlength=count)[rows]
+    counts = np.bincount(spans.row, minlength=count)[rows]
     is_other = np.array([before[row] != after[row] for row in rows.tolist()], dtype=bool)
-    is_parted = np.zeros(end - begin, dtype=bool)
+    is_parted = np.zeros(count, dtype=bool)
     is_parted[rows] = is_other & (of_before > 0) & (of_before < counts)
     is_apart = is_parted[spans.row] & spans.is_before
     group = 2 * spans.row + ~is_apart
@@ -132,9 +124,7 @@ def _cut(finder: Finder, payloads: pa.Array, is_row: Array, at: int, begin: int,
     chosen = zip(row.tolist(), first.tolist(), strict=True)
     accounts = [before[one] if is_before else after[one] for one, is_before in chosen]
     nulls = pa.repeat(pa.scalar(NULL.decode()), len(spans.row))
-    return _Cut(
-        splice(payloads, spans, nulls), row + at + begin, accounts, joined, is_apart[starts]
-    )
+    return _Cut(splice(payloads, spans, nulls), row + at, accounts, joined, is_apart[starts])
 
 
 def _accounts(payloads: pa.Array, owners: Spans, count: int) -> tuple[list[str], list[str]]:
@@ -156,15 +146,15 @@ def _opened(
     finder: Finder,
     table: Table,
     known: Mapping[str, AESGCM],
-    payloads: pa.Array,
     rows: pa.Table,
-    begin: int,
-    end: int,
+    payloads: pa.Array,
+    at: int,
 ) -> pa.Array:
-    payloads, rows = payloads[begin:end], rows[begin:end]
-    spans = _personal(finder.find(payloads, np.ones(end - begin, dtype=bool)))
-    counts = np.bincount(spans.row, minlength=end - begin)
-    of_before = np.bincount(spans.row[spans.is_before], minlength=end - begin)
+    """The payloads with what was sealed. at: the number of their first row."""
+    rows = rows.slice(at, len(payloads))
+    spans = _personal(finder.find(payloads, np.ones(len(payloads), dtype=bool)))
+    counts = np.bincount(spans.row, minlength=len(payloads))
+    of_before = np.bincount(spans.row[spans.is_before], minlength=len(payloads))
     values: list[bytes] = []
     account, text, account_before, text_before = (rows[name].to_pylist() for name in COLUMNS)
     for row, (count, early) in enumerate(zip(counts.tolist(), of_before.tolist(), strict=True)):

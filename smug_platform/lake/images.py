@@ -4,14 +4,12 @@ Debezium writes `{"before":...,"after":...,"source":{...`, which the compiled sc
 that are made in another way are parsed.
 """
 
-from functools import partial
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from smug_platform.duck import in_memory
-from smug_platform.raw.views import content, in_pieces, reachable, slices
+from smug_platform.raw.views import content, of_texts, slices
 from smug_platform.scan import native as scan
 from smug_platform.scan.native import Array
 
@@ -23,16 +21,11 @@ def images(payloads: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]
     >>> before.to_pylist(), after.to_pylist()
     ([None], ['{"id":1}'])
     """
-    pairs = [
-        pair
-        for piece in reachable(payloads)
-        for pair in in_pieces(partial(_cut_some, piece), len(piece))
-    ]
+    pairs = of_texts(_cut, payloads)
     return tuple(pa.chunked_array([pair[at] for pair in pairs], pa.string()) for at in (0, 1))
 
 
-def _cut_some(payloads: pa.Array, start: int, stop: int) -> tuple[pa.Array, pa.Array]:
-    payloads = payloads[start:stop]
+def _cut(payloads: pa.Array, _first: int) -> tuple[pa.Array, pa.Array]:
     text, bounds = content(payloads)
     spans, is_read = scan.images(text, bounds.astype(np.int64))
     spans[~is_read] = -1

@@ -16,7 +16,7 @@ import pyarrow as pa
 from smug_platform.lake import cells
 from smug_platform.lake.columns import Column, identifier
 from smug_platform.lake.target import Target
-from smug_platform.raw.views import content, in_pieces, reachable
+from smug_platform.raw.views import content, of_texts
 from smug_platform.scan import native
 from smug_platform.scan.native import Array, Odd, Values
 
@@ -44,7 +44,8 @@ def usual(
     """The events of the deltas as `decode` gives them; None where something is not as usual."""
     try:
         reading = _Reading(columns, _names(deltas, columns), bool(target.table.key))
-        found = pa.concat_tables(_pieces(reading, deltas))
+        given = deltas.drop_columns("payload")
+        found = pa.concat_tables(of_texts(partial(_read, reading, given), deltas["payload"]))
         found = _evaluated(connection, reading, found)
     except (Odd, *_FAILED):
         return None
@@ -66,23 +67,10 @@ def _names(deltas: pa.Table, columns: list[Column]) -> list[bytes]:
     return [names[0].encode() for names in found]
 
 
-def _pieces(reading: _Reading, deltas: pa.Table) -> list[pa.Table]:
-    found: list[pa.Table] = []
-    done = 0
-    for payloads in reachable(deltas["payload"]):
-        part = deltas.slice(done, len(payloads)).set_column(
-            deltas.column_names.index("payload"), "payload", payloads
-        )
-        part = part.combine_chunks()
-        found += in_pieces(partial(_read, reading, part, done), len(payloads))
-        done += len(payloads)
-    return found
-
-
-def _read(reading: _Reading, deltas: pa.Table, before: int, start: int, stop: int) -> pa.Table:
-    """The events of some deltas. before: how many deltas came before these. Raises Odd."""
-    deltas = deltas.slice(start, stop - start)
-    text, bounds = content(deltas["payload"].chunk(0))
+def _read(reading: _Reading, deltas: pa.Table, payloads: pa.Array, first: int) -> pa.Table:
+    """The events of some deltas. payloads: theirs; first: the number of the first. Raises Odd."""
+    deltas = deltas.slice(first, len(payloads))
+    text, bounds = content(payloads)
     spans, is_read = native.images(text, bounds.astype(np.int64))
     op = deltas["op"].to_numpy()
     if not is_read.all():
@@ -93,7 +81,7 @@ def _read(reading: _Reading, deltas: pa.Table, before: int, start: int, stop: in
         raise Odd
     given = deltas if reading.has_key else deltas.take(pa.array(row))
     events = {
-        "_i": row + before + start,
+        "_i": row + first,
         "_op": given["op"].cast(pa.string()),
         "_sign": sign,
         "_same": ((op == "u") & native.same(text, spans))[row],

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,11 +48,26 @@ def in_pieces(work: Callable[[int, int], T], count: int, *, rows: int = _ROWS) -
     """
     number = max(-(-count // rows), 1)
     bounds = [count * part // number for part in range(number + 1)]
+    return _on_all_cores(work, list(pairwise(bounds)))
+
+
+def of_texts(work: Callable[[pa.Array, int], T], texts: pa.ChunkedArray) -> list[T]:
+    """The same of pieces of strings: what `work` makes of each and the number of its first."""
+    given: list[tuple[pa.Array, int]] = []
+    done = 0
+    for chunk in reachable(texts):
+        starts = range(0, len(chunk), _ROWS)
+        given += [(chunk[start : start + _ROWS], done + start) for start in starts]
+        done += len(chunk)
+    return _on_all_cores(work, given)
+
+
+def _on_all_cores(work: Callable[..., T], given: list[tuple[Any, int]]) -> list[T]:
     cores = _cores()
-    if number == 1 or cores == 1:
-        return list(map(work, bounds[:-1], bounds[1:]))
+    if len(given) == 1 or cores == 1:
+        return [work(*each) for each in given]
     with ThreadPoolExecutor(cores) as pool:
-        return list(pool.map(work, bounds[:-1], bounds[1:]))
+        return list(pool.map(work, *zip(*given, strict=True)))
 
 
 def _cores() -> int:
