@@ -29,7 +29,7 @@ demo: setup ## the whole way once: shards, workload, capture, lake, warehouse, b
 	$(BIN)/smug demo
 
 test: setup percona ## all tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: setup ## ruff, mypy, sqlfluff
 	$(BIN)/ruff check .
