@@ -34,8 +34,7 @@ test: setup percona ## all tests
 check: setup ## ruff, mypy, sqlfluff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/sqlfluff lint dbt_project
+	$(BIN)/mypy & types=$$!; $(BIN)/sqlfluff lint dbt_project; style=$$?; wait $$types && exit $$style
 
 dev: setup ## the local stack, and the Dagster UI on it
 	$(BIN)/smug dev
