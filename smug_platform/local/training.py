@@ -7,6 +7,7 @@ file capture does the same, later. `make setup` makes it: it is of one Java and 
 
 import logging
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ from smug_platform.capture.change import Change
 from smug_platform.capture.jvm import CACHE, OPTIONS, end_recording, start_jvm
 from smug_platform.capture.resources import open_store
 from smug_platform.capture.worker import run_worker
-from smug_platform.errors import SourceError
+from smug_platform.errors import SmugError, SourceError
 from smug_platform.local.mariadb import connect, load_schema, start_shard
 from smug_platform.settings import Settings, load_settings
 from smug_platform.tables.flickr import FLICKR
@@ -102,25 +103,33 @@ def _capture(settings: Settings) -> None:
     worker = threading.Thread(target=work)
     worker.start()
     try:
-        _wait(streams)
+        _wait(streams, worker)
         due = sink.changes + len(_CHANGES)
         with connect(shard, database=FLICKR.database) as cursor:
             for change in _CHANGES:
                 cursor.execute(change)
-        _wait(lambda: sink.changes >= due)
+        _wait(lambda: sink.changes >= due, worker)
     finally:
         stop.set()
         worker.join()
 
 
-def _wait(holds: Callable[[], bool]) -> None:
+def _wait(holds: Callable[[], bool], worker: threading.Thread) -> None:
     late = time.monotonic() + _PATIENCE_SECONDS
     while not holds():
-        if time.monotonic() > late:
+        if time.monotonic() > late or not worker.is_alive():
             raise SourceError("the capture does not get on", remedy="go on without")
         time.sleep(_TICK_SECONDS)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Record for the environment that runs this."""
     logging.disable(logging.WARNING)
-    train(CACHE)
+    try:
+        train(CACHE)
+    except SmugError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
