@@ -55,13 +55,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 class _ByFolderOrFile(LoadFileScheduling):
     """A worker takes a file at a time, or a folder whose tests share what takes long to make: the
-    conformance cases a corpus, those of dbt its builds.
+    conformance cases a corpus, those of dbt its builds. Some of those have a stack of their own.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        shared = ("tests/conformance/", "tests/pipeline/dbt/")
-        found = (folder for folder in shared if nodeid.startswith(folder))
-        return next(found, None) or str(super()._split_scope(nodeid))
+        file = str(super()._split_scope(nodeid))
+        if file.startswith("tests/conformance/"):
+            alone = ("bulk", "chunks", "declared", "soak")
+            return file if Path(file).stem.removeprefix("test_") in alone else "tests/conformance/"
+        return "tests/pipeline/dbt/" if file.startswith("tests/pipeline/dbt/") else file
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -44,7 +44,7 @@ _NODE_EVENTS = frozenset(
 )
 _FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 _LOCK = threading.RLock()
-_PARSED: "dict[tuple[Path, str], tuple[float, Manifest]]" = {}
+_PARSED: "dict[tuple[str, str], tuple[float, Manifest]]" = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +184,11 @@ def _kept(settings: Settings, results: Any) -> str:
 
 def _parse(settings: Settings) -> "Manifest":
     with _LOCK:
-        # DuckDB's database is named as its file, and the manifest names the database.
-        key, newest = (target_path(settings), settings.warehouse_path.stem), _newest()
-        if key not in _PARSED or _PARSED[key][0] < newest or not manifest_path(settings).exists():
+        # The manifest names the database, which DuckDB names as its file.
+        redshift, file = settings.redshift, settings.warehouse_path
+        key = settings.env, redshift.database if redshift else file.stem
+        newest = _newest()
+        if key not in _PARSED or _PARSED[key][0] < newest:
             outcome = _invoke(settings, ["parse", NO_JSON], None, [])
             if not outcome.success:
                 raise _cannot_run(outcome)
@@ -194,6 +196,8 @@ def _parse(settings: Settings) -> "Manifest":
             _keep(_PARSED[key][1], manifest_path(settings))
             gc.freeze()  # the project stays, and each build ends with a collection
             atexit.register(gc.unfreeze)  # what is frozen at the end counts as leaked
+        elif manifest_is_stale(settings):  # it was parsed for another home
+            _keep(_PARSED[key][1], manifest_path(settings))
         return _PARSED[key][1]
 
 

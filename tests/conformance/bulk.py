@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from smug_platform.capture.resources import open_store
 from smug_platform.capture.state import State
 from smug_platform.settings import Settings, load_settings
 from smug_platform.tables.table import Source, Table
@@ -48,16 +49,36 @@ def capture_process(settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
 
 def start(settings: Settings, work: str) -> "subprocess.Popen[bytes]":
     """A process that captures the first shard, or that brings what is there, again and again."""
+    process = stand_by(settings, work)
+    begin(process)
+    return process
+
+
+def stand_by(settings: Settings, work: str) -> "subprocess.Popen[bytes]":
+    """The same, which loads what it needs and then waits for `begin`."""
     environ = {
         **os.environ,
         "SMUG_ENV": "test",
         "SMUG_HOME": str(settings.home),
         "SMUG_SHARD_COUNT": "1",
+        "SMUG_LEASE_SECONDS": f"{settings.store.seconds:.0f}",
         "SMUG_MYSQL_PORT": str(settings.shards[0].port),
         "SMUG_KINESIS_PORT": str(settings.stream.endpoint).rpartition(":")[2],
     }
     argv = [sys.executable, "-m", "tests.conformance.bulk", settings.stream.name, work]
-    return subprocess.Popen(argv, cwd=_ROOT, env=environ)
+    return subprocess.Popen(argv, cwd=_ROOT, env=environ, stdin=subprocess.PIPE)
+
+
+def begin(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    process.stdin.close()
+
+
+def owner(settings: Settings) -> int | None:
+    """The process that has the first shard, or had it when it was killed."""
+    lease = open_store(settings).leases().get(settings.shards[0].name)
+    return int(lease.worker.split(":")[-2]) if lease and lease.worker else None
 
 
 def kill_when(
@@ -82,6 +103,7 @@ def main() -> None:
     stream = replace(settings.stream, name=sys.argv[1])
     parent = os.getppid()
     stack = Stack(replace(settings, stream=stream), SOURCE)
+    sys.stdin.readline()
     if sys.argv[2] == BRING:
         while os.getppid() == parent:  # never longer than the test that started it
             stack.sync()

@@ -89,8 +89,9 @@ def test_C17_K04_K09_pieces_of_one_row_skip_and_repeat_none_whatever_the_key(
         assert set(rows_read(stack).values()) == {2}  # by the first snapshot, and by this one
         assert len(rows_read(stack)) == expected
         before = rows_read(stack).total()
-        with aside(partial(_grow, stack)):
-            ask(stack, "moments")
+        ask(stack, "moments")
+        wait(lambda: _has_read(state_of(stack.settings), 1), alive=capture.check)
+        with aside(partial(_grow, stack)):  # its end was looked up: the rows of now and no more
             wait_read(stack, capture)
         capture.reach()
         stack.sync()
@@ -147,7 +148,7 @@ def test_K13_G23_a_table_that_is_being_read_is_read_on_after_kills_and_a_schema_
 
     def churn(stop: threading.Event) -> None:
         for turn in itertools.count(1):
-            if stop.wait(0.002):
+            if stop.wait(0.01):
                 return
             stack.write(
                 0,

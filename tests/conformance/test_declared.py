@@ -43,7 +43,7 @@ def test_G20_a_table_that_is_declared_while_capture_runs_comes_without_a_restart
     def churn(stop: threading.Event) -> None:
         """Rows that come, change, move and go, each for some time beside a copy without a key."""
         for turn in itertools.count(1):
-            if stop.wait(0.002):
+            if stop.wait(0.01):
                 return
             for table in ("lefts", "rights"):
                 stack.write(

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from subprocess import Popen
 from threading import Event, Thread
 
@@ -14,12 +15,23 @@ import pymysql
 import pytest
 
 from smug_platform.local.mariadb import connect
-from tests.conformance.bulk import BRING, CAPTURE, SOURCE, TABLES, start
-from tests.conformance.stack import Capture, Stack
+from smug_platform.settings import Settings
+from tests.conformance.bulk import (
+    BRING,
+    CAPTURE,
+    SOURCE,
+    TABLES,
+    begin,
+    owner,
+    stand_by,
+    start,
+)
+from tests.conformance.stack import Capture, Stack, wait
 from tests.conformance.test_bulk import assert_equal, stack
 
 __all__ = ["stack"]
 KEYS = 2_000
+LEASE_SECONDS = 2
 
 
 class Writer:
@@ -81,6 +93,44 @@ class Writer:
         time.sleep(0.01)
 
 
+class Processes:
+    """Two that capture, of which one has the shard, one that brings, and one to take its place."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._capture = [start(settings, CAPTURE) for _ in range(2)]
+        self._bring = [stand_by(settings, BRING) for _ in range(2)]
+
+    def bring(self) -> None:
+        begin(self._bring[0])
+
+    def kill(self, work: str, where: str) -> None:
+        """Kill the one that does the work, and start another beside the one that takes over."""
+        if work == BRING:
+            victim = self._bring.pop(0)
+        else:
+            wait(lambda: owner(self._settings) in self._pids())
+            victim = self._capture.pop(self._pids().index(owner(self._settings)))
+        assert victim.poll() is None, f"{where}: it had ended by itself"
+        _end(victim)
+        if work == BRING:
+            self._bring.append(stand_by(self._settings, BRING))
+        else:
+            self._capture.append(start(self._settings, CAPTURE))
+
+    def end(self) -> None:
+        for process in (*self._capture, *self._bring):
+            _end(process)
+
+    def _pids(self) -> list[int | None]:
+        return [process.pid for process in self._capture]
+
+
+def _end(process: "Popen[bytes]") -> None:
+    process.kill()
+    process.communicate()
+
+
 def test_source_lake_and_warehouse_are_equal_after_each_of_many_kills(
     stack: Stack, request: pytest.FixtureRequest
 ) -> None:
@@ -89,22 +139,21 @@ def test_source_lake_and_warehouse_are_equal_after_each_of_many_kills(
     for table in TABLES:
         stack.write(0, f"INSERT INTO {table} SELECT seq, 'first' FROM seq_1_to_{KEYS}")
     writer = Writer(stack, random.Random(chance.random()))
-    processes = {CAPTURE: start(stack.settings, CAPTURE)}
+    quick = replace(stack.settings.store, seconds=LEASE_SECONDS)
+    processes = Processes(replace(stack.settings, store=quick))
     kills, began, before = 0, time.monotonic(), 0
     try:
         with writer.running():
             while kills < wanted:
-                processes[BRING] = start(stack.settings, BRING)
                 writer.go()
-                time.sleep(chance.uniform(1.5, 3.5))  # it takes some 1.5 s to begin its work
+                processes.bring()
+                time.sleep(chance.uniform(0, 2))
                 victims = [BRING] if chance.random() < 0.5 else [BRING, CAPTURE]
                 chance.shuffle(victims)
                 for victim in victims:
-                    _kill(processes[victim], f"seed {seed}, before kill {kills + 1}")
+                    processes.kill(victim, f"seed {seed}, before kill {kills + 1}")
                     kills += 1
                     time.sleep(chance.uniform(0, 0.3))
-                if CAPTURE in victims:
-                    processes[CAPTURE] = start(stack.settings, CAPTURE)
                 writer.rest()
                 Capture(stack.settings).reach()
                 try:
@@ -114,13 +163,5 @@ def test_source_lake_and_warehouse_are_equal_after_each_of_many_kills(
                 assert writer.written > before
                 before = writer.written
     finally:
-        for process in processes.values():
-            process.kill()
-            process.wait()
+        processes.end()
     print(f"{kills} kills, {writer.written:,} changes, {time.monotonic() - began:.0f} s")  # noqa: T201
-
-
-def _kill(process: "Popen[bytes]", where: str) -> None:
-    assert process.poll() is None, f"{where}: it had ended by itself"
-    process.kill()
-    process.wait()

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from smug_platform.errors import WarehouseError
-from smug_platform.settings import Settings
+from smug_platform.settings import Settings, load_settings
 from smug_platform.warehouse import dbt
 from smug_platform.warehouse.builds import LEAN
 from smug_platform.warehouse.connect import connect
@@ -313,6 +313,17 @@ def test_the_manifest_is_parsed_again_only_when_the_project_changed(
     monkeypatch.setattr(dbt, "_newest", lambda: path.stat().st_mtime + 1)
     assert dbt.manifest_is_stale(settings)
     assert dbt.manifest_is_stale(replace(settings, home=settings.home / "elsewhere"))
+
+
+def test_what_was_parsed_serves_every_home_of_the_environment(
+    built: Built, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parsed = orjson.loads(dbt.prepare_manifest(built.settings).read_bytes())
+    monkeypatch.setattr(dbt, "_invoke", lambda *_: pytest.fail("it was parsed again"))
+    other = load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path)})
+    found = orjson.loads(dbt.prepare_manifest(other).read_bytes())
+    assert not dbt.manifest_is_stale(other)
+    assert found["nodes"].keys() == parsed["nodes"].keys()
 
 
 def test_whoever_reads_the_manifest_while_it_is_written_reads_all_of_it(
