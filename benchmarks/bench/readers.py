@@ -19,9 +19,8 @@ from bench.job import ALL_LANDED, Clock, Job, Nothing, clock_of, each_shard, fol
 from smug_platform.capture.begin import begin
 from smug_platform.capture.change import Change
 from smug_platform.capture.config import engine_properties
-from smug_platform.capture.consumer import Completion
 from smug_platform.capture.doctor import preflight
-from smug_platform.capture.engine import Engine, build
+from smug_platform.capture.engine import Engine
 from smug_platform.capture.jvm import start_jvm
 from smug_platform.capture.resources import open_store
 from smug_platform.settings import Shard
@@ -146,13 +145,13 @@ def _raw(
         properties = engine_properties(shard, job.source, folder, columns=columns) | dict(job.tuned)
         for name in _TUNED if untuned else ():
             properties.pop(name, None)
-        completion = Completion()
-        engine = build(properties, _handler(handler(clock, shard)), completion)
+        ended: list[str] = []
+        engine = _engine(properties, _handler(handler(clock, shard)), ended)
         thread = threading.Thread(target=engine.run, daemon=True)
         thread.start()
         while not clock.done.wait(0.1):
-            if completion.done.is_set():
-                raise RuntimeError(completion.message)
+            if ended:
+                raise RuntimeError(ended[0])
         engine.close()
         thread.join(20)
 
@@ -171,3 +170,25 @@ def _handler(handle: Callable[[Any, Any], None]) -> Any:
             return True
 
     return Handler()
+
+
+def _engine(properties: dict[str, str], handler: Any, ended: list[str]) -> Any:
+    """Debezium's engine, with its JSON. ended: gets what it says at its end."""
+
+    @jpype.JImplements("io/debezium/engine/DebeziumEngine$CompletionCallback", deferred=True)
+    class Completion:
+        @jpype.JOverride
+        def handle(self, success: bool, message: Any, error: Any) -> None:
+            ended.append(f"{success} {message} {error}")
+
+    made = jpype.JClass("java.util.Properties")()
+    for name, value in properties.items():
+        made.setProperty(name, value)
+    return (
+        jpype.JClass("io.debezium.engine.DebeziumEngine")
+        .create(jpype.JClass("io.debezium.engine.format.Json"))
+        .using(made)
+        .using(Completion())
+        .notifying(handler)
+        .build()
+    )

@@ -24,7 +24,7 @@ class _Window:
     began: float
     records: int = 0
     lanes: list[int] = field(default_factory=lambda: [0] * LANES)
-    keys: dict[tuple[str, str | None], int] = field(default_factory=dict)
+    keys: dict[tuple[str, bytes | None], int] = field(default_factory=dict)
 
 
 class Thermometer:
@@ -41,7 +41,7 @@ class Thermometer:
         window = self._now
         window.records += 1
         window.lanes[lane] += size
-        key = change.topic, change.key
+        key = change[:2]
         window.keys[key] = window.keys.get(key, 0) + size
 
     def read(self) -> Heat | None:
@@ -76,6 +76,6 @@ class Thermometer:
             bytes=total,
             lane=lane,
             lane_share=lanes[lane] / total,
-            key=f"{name} {key}" if key else name,
+            key=f"{name} {key.decode()}" if key else name,
             key_share=size / total,
         )

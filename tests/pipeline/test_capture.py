@@ -114,8 +114,8 @@ def test_a_snapshot_then_the_binlog(fresh_shards: Settings):
         sql(second, "ALTER TABLE albums ADD COLUMN mood VARCHAR(20) NULL")
         worker.wait(
             lambda: (
-                "ADD COLUMN mood" in kept.changes[-1][1].value
-                or any("ADD COLUMN mood" in change.value for _, change in kept.changes)
+                b"ADD COLUMN mood" in kept.changes[-1][1].value
+                or any(b"ADD COLUMN mood" in change.value for _, change in kept.changes)
             )
         )
         worker.wait(lambda: any(row["op"] == "t" for row in kept.rows("photo_views")))
@@ -260,7 +260,7 @@ def test_a_sink_that_fails_ends_the_engine_and_nothing_is_lost(one: Settings):
     shard, kept = one.shards[0], Kept()
 
     def fail(changes: Any) -> None:
-        if any('"id":5' in (change.key or "") for change in changes):
+        if any(b'"id":5' in (change.key or b"") for change in changes):
             raise SmugError("the stream is gone", remedy="bring it back")
 
     with capturing(one, SMALL, kept) as worker:

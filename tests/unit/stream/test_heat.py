@@ -15,7 +15,7 @@ class Clock:
 
 
 def change(key: int | None, table: str = "photos") -> Change:
-    return Change(f"shard_0.flickr.{table}", f'{{"id":{key}}}' if key else None, "{}")
+    return Change(f"shard_0.flickr.{table}", b'{"id":%d}' % key if key else None, b"{}")
 
 
 def test_a_key_that_most_goes_to_is_named_with_its_lane() -> None:
