@@ -5,8 +5,9 @@ is needed, and what runs is what can be read. Classes are kept in a folder under
 source, so that one process alone compiles them: half a second.
 """
 
+# mypy: disable-error-code="untyped-decorator"
+
 import hashlib
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -45,7 +46,7 @@ def _write(classes: dict[str, bytes], home: Path) -> None:
         for name, code in classes.items():
             (whole / f"{name}.class").write_bytes(code)
         try:
-            os.rename(whole, home)
+            whole.rename(home)
         except OSError:
             if not home.exists():
                 raise
@@ -68,7 +69,8 @@ def _compiled(name: str, source: str) -> dict[str, bytes]:
     compiler.compile([jpype.JClass(f"{_JDT}.batch.CompilationUnit")(text, f"{name}.java", "UTF-8")])
     if requestor.errors:
         raise ValueError("\n".join(requestor.errors))
-    return requestor.classes
+    classes: dict[str, bytes] = requestor.classes
+    return classes
 
 
 def _environment() -> Any:

@@ -1,7 +1,7 @@
 """What Debezium hands over: one crossing from Java to Python a batch.
 
 A batch comes as one run of bytes that Java wrote: topic, key and value of each record, with a tab
-after every one, for JSON never holds a raw tab. A record without a key says `null`, which no key is.
+after every one, for JSON never holds a raw tab. A record without a key says `null`, which is none.
 """
 
 import re

@@ -5,6 +5,8 @@ prepares the offset of each for a store that nothing here reads. So its connecto
 without it: what the engine does besides is to give it the offsets, and to stop it.
 """
 
+# mypy: disable-error-code="untyped-decorator"
+
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from smug_platform.capture import debezium as connectors
 from smug_platform.capture.begin import begin
 from smug_platform.capture.chunks import Chunks
 from smug_platform.capture.config import captured, engine_properties, streamed
-from smug_platform.capture import debezium as connectors
 from smug_platform.capture.debezium import Debezium
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.failures import NeedsSnapshot, Renumbered, SourceUnavailable

@@ -35,7 +35,7 @@ def pack(records: Sequence[tuple[str, bytes]], hash_key: str) -> bytes:
     [b'1', b'2', b'3']
     """
     places: dict[str, int] = {}
-    parts = []
+    parts: list[bytes] = []
     for key, data in records:
         place, size = _varint(places.setdefault(key, len(places))), _varint(len(data))
         inner = _varint(len(place) + len(size) + len(data) + 4)

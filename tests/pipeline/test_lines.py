@@ -156,5 +156,5 @@ def test_a_source_that_is_no_java_is_refused_with_its_line(
 ) -> None:
     (tmp_path / "Wrong.java").write_text("public class Wrong {\n    int n = true;\n}\n")
     monkeypatch.setattr(compiler, "_SOURCES", tmp_path)
-    with pytest.raises(ValueError, match="line 2: .*boolean"):
+    with pytest.raises(ValueError, match=r"line 2: .*boolean"):
         java_class("Wrong")
