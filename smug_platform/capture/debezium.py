@@ -13,6 +13,7 @@ from typing import Any
 
 import jpype
 
+from smug_platform.capture.compiler import java_class
 from smug_platform.capture.consumer import Batch, BatchReader
 from smug_platform.capture.failures import classify
 from smug_platform.capture.jvm import java_map, messages
@@ -67,6 +68,7 @@ class Debezium:
 
     def _poll(self) -> None:
         self._task.start(java_map(self._properties))
+        java_class("Quiet").hush(self._task)
         while not self._closing.is_set():
             records = self._task.poll()
             if records is not None and not records.isEmpty():
@@ -76,6 +78,7 @@ class Debezium:
 def warm_up(properties: Mapping[str, str]) -> None:
     """Load what connectors need; nothing is connected to."""
     BatchReader(properties)
+    java_class("Quiet")
     _task(properties)
 
 

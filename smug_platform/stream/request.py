@@ -32,11 +32,12 @@ def put_records_body(params: Mapping[str, Any]) -> bytes:
     >>> put_records_body({"StreamName": "s", "Records": [{"Data": b"x", "PartitionKey": "k"}]})
     b'{"StreamName":"s","Records":[{"Data":"eA==","PartitionKey":"k"}]}'
     """
-    records = b",".join(
-        b'{"Data":"%b",%b' % (b64encode(record["Data"]), orjson.dumps(_without(record, "Data"))[1:])
-        for record in params["Records"]
-    )
-    return b'%b,"Records":[%b]}' % (orjson.dumps(_without(params, "Records"))[:-1], records)
+    parts = [orjson.dumps(_without(params, "Records"))[:-1], b',"Records":[']
+    for record in params["Records"]:
+        rest = orjson.dumps(_without(record, "Data"))[1:]
+        parts += (b'{"Data":"', b64encode(record["Data"]), b'",', rest, b",")
+    parts[-1] = b"]}"
+    return b"".join(parts)
 
 
 def _without(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
