@@ -7,6 +7,7 @@ without it: what the engine does besides is to give it the offsets, and to stop 
 
 # mypy: disable-error-code="untyped-decorator"
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,6 +19,8 @@ from smug_platform.capture.consumer import Batch, BatchReader
 from smug_platform.capture.failures import classify
 from smug_platform.capture.jvm import java_map, messages
 from smug_platform.errors import SourceError
+
+_log = logging.getLogger(__name__)
 
 # And as long for the publisher: together less than Fargate gives a process to end.
 _CLOSE_SECONDS = 10.0
@@ -37,7 +40,8 @@ class Debezium:
         self._error: Any = None
         self._closing = threading.Event()
         self._reader = BatchReader(properties)
-        self._task = _task(properties)
+        self._offsets = _offsets(properties)
+        self._task = _task(properties, self._offsets)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -64,7 +68,8 @@ class Debezium:
         try:
             self._task.stop()
         except jpype.JException:  # it never began
-            return
+            _log.debug("%s", self._properties["name"], exc_info=True)
+        self._offsets.stop()
 
     def _poll(self) -> None:
         self._task.start(java_map(self._properties))
@@ -79,28 +84,38 @@ def warm_up(properties: Mapping[str, str]) -> None:
     """Load what connectors need; nothing is connected to."""
     BatchReader(properties)
     java_class("Quiet")
-    _task(properties)
+    offsets = _offsets(properties)
+    _task(properties, offsets)
+    offsets.stop()
 
 
-def _task(properties: Mapping[str, str]) -> Any:
-    """The connector's one task, not started yet."""
-    connector = jpype.JClass(properties["connector.class"])()
-    task = connector.taskClass().getDeclaredConstructor().newInstance()
-    task.initialize(_context(properties))
-    return task
-
-
-def _context(properties: Mapping[str, str]) -> Any:
-    """A Kafka Connect SourceTaskContext, in which the task finds the offset to begin at."""
+def _offsets(properties: Mapping[str, str]) -> Any:
+    """A Kafka Connect OffsetBackingStore: the file in which the offset to begin at was put."""
     util = jpype.JClass("io.debezium.embedded.KafkaConnectUtil")
     in_memory = properties["offset.storage"].endswith("MemoryOffsetBackingStore")
     store = util.memoryOffsetBackingStore() if in_memory else util.fileOffsetBackingStore()
     store.configure(jpype.JClass("io.debezium.embedded.EmbeddedWorkerConfig")(java_map(properties)))
     store.start()
-    key, value = util.converterForOffsetStore(), util.converterForOffsetStore()
+    return store
+
+
+def _task(properties: Mapping[str, str], offsets: Any) -> Any:
+    """The connector's one task, not started yet."""
+    util = jpype.JClass("io.debezium.embedded.KafkaConnectUtil")
     reader = jpype.JClass("org.apache.kafka.connect.storage.OffsetStorageReaderImpl")(
-        store, properties["name"], key, value
+        offsets,
+        properties["name"],
+        util.converterForOffsetStore(),
+        util.converterForOffsetStore(),
     )
+    connector = jpype.JClass(properties["connector.class"])()
+    task = connector.taskClass().getDeclaredConstructor().newInstance()
+    task.initialize(_context(properties, reader))
+    return task
+
+
+def _context(properties: Mapping[str, str], reader: Any) -> Any:
+    """A Kafka Connect SourceTaskContext, in which the task finds the offset to begin at."""
 
     @jpype.JImplements("org.apache.kafka.connect.source.SourceTaskContext")
     class Context:

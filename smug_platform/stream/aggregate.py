@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 MAGIC = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES = 16
+_KEPT_VARINTS = 1 << 14
 
 # A record costs three tags, three varints of its own and the tag and length around it; a key of
 # the table costs its tag and length.
@@ -37,30 +38,31 @@ def pack(records: Sequence[tuple[str, bytes]], hash_key: str) -> bytes:
     places: dict[str, int] = {}
     parts: list[bytes] = []
     for key, data in records:
-        place, size = _varint(places.setdefault(key, len(places))), _varint(len(data))
-        inner = _varint(len(place) + len(size) + len(data) + 4)
+        length = len(data)
+        place, size = _VARINT[places.setdefault(key, len(places))], _VARINT[length]
+        inner = _VARINT[len(place) + len(size) + length + 4]
         parts += (b"\x1a%b\x08%b\x10\x00\x1a%b" % (inner, place, size), data)
-    table = [b"\x0a%b%b" % (_varint(len(key)), key) for key in map(str.encode, places)]
-    table.append(b"\x12%b%b" % (_varint(len(hash_key)), hash_key.encode()))
+    table = [b"\x0a%b%b" % (_VARINT[len(key)], key) for key in map(str.encode, places)]
+    table.append(b"\x12%b%b" % (_VARINT[len(hash_key)], hash_key.encode()))
     body = b"".join(table + parts)
     return b"".join((MAGIC, body, hashlib.md5(body, usedforsecurity=False).digest()))
 
 
-def _long_varint(number: int) -> bytes:
-    """A number as protobuf writes it: seven bits a byte, the lowest first."""
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    found.append(number)
-    return bytes(found)
+class _Varints(dict[int, bytes]):
+    """Numbers as protobuf writes them: seven bits a byte, the lowest first. Small ones are kept."""
+
+    def __missing__(self, number: int) -> bytes:
+        found, rest = bytearray(), number
+        while rest > 0x7F:
+            found.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        found.append(rest)
+        if number < _KEPT_VARINTS:
+            self[number] = bytes(found)
+        return bytes(found)
 
 
-_SHORT = [_long_varint(number) for number in range(1 << 14)]
-
-
-def _varint(number: int) -> bytes:
-    return _SHORT[number] if number < len(_SHORT) else _long_varint(number)
+_VARINT = _Varints()
 
 
 def unpack(data: bytes) -> list[bytes]:

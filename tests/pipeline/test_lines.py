@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import jpype
 import pytest
 
 from smug_platform.capture import compiler
+from smug_platform.capture.change import Change
 from smug_platform.capture.compiler import java_class
 from smug_platform.capture.config import engine_properties
 from smug_platform.capture.consumer import BatchReader
@@ -114,6 +115,10 @@ def record_of(schema: Any, value: Any) -> Any:
     return make(none, none, "shard_3.flickr.photos", None, row, image, change, whole)
 
 
+def read(*records: Any) -> Sequence[Change]:
+    return BatchReader(PROPERTIES).read(jpype.java.util.ArrayList(records)).changes
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_keys_and_values_are_byte_for_byte_the_converters(
     kind: Callable[[], tuple[Any, list[Any]]],
@@ -130,7 +135,7 @@ def test_keys_and_values_are_byte_for_byte_the_converters(
         )
         for one in records
     ]
-    found = BatchReader(PROPERTIES).read(jpype.java.util.ArrayList(records)).changes
+    found = read(*records)
     assert [(one.key, one.value) for one in found] == expected
     assert {one.topic for one in found} == {"shard_3.flickr.photos"}
 
@@ -141,6 +146,12 @@ def _repeated(schema: Any, values: list[Any]) -> tuple[list[Any], list[Any]]:
     return [built] * (len(values) + 1), [*values, None]
 
 
+def test_a_null_in_a_column_with_a_default_stays_null() -> None:
+    column = schemas().int64().optional().defaultValue(boxed("Long", 7)).build()
+    (change,) = read(record_of(column, None))
+    assert change.key == '{"ключ":null,"n":null}'.encode()
+
+
 def test_a_required_field_without_a_value_is_refused() -> None:
     of = jpype.JClass("org.apache.kafka.connect.data.Struct")
     row = schemas().struct().field("id", schemas().int64().build()).build()
@@ -148,7 +159,7 @@ def test_a_required_field_without_a_value_is_refused() -> None:
     make = jpype.JClass("org.apache.kafka.connect.source.SourceRecord")
     record = make(none, none, "shard_3.flickr.photos", None, row, of(row), row, of(row))
     with pytest.raises(jpype.JException, match="required field id"):
-        BatchReader(PROPERTIES).read(jpype.java.util.ArrayList([record]))
+        read(record)
 
 
 def test_a_source_that_is_no_java_is_refused_with_its_line(

@@ -77,7 +77,7 @@ public final class Lines {
         to.writeStartObject();
         for (int i = 0; i < columns.names.length; i++) {
             to.writeFieldName(columns.names[i]);
-            Object value = struct.getWithoutDefault(columns.names[i].getValue());
+            Object value = columns.value(struct, i);
             if (value != null) {
                 value(to, columns.kinds[i], value);
             } else if (columns.isOptional[i]) {
@@ -151,19 +151,27 @@ public final class Lines {
     private static final class Columns {
         final SerializedString[] names;
         final Schema.Type[] kinds;
+        final Field[] fields;
         final boolean[] isOptional;
         boolean isPlain = true;
 
         Columns(Schema schema) {
-            List<Field> fields = schema.fields();
-            names = new SerializedString[fields.size()];
-            kinds = new Schema.Type[fields.size()];
-            isOptional = new boolean[fields.size()];
+            fields = schema.fields().toArray(new Field[0]);
+            names = new SerializedString[fields.length];
+            kinds = new Schema.Type[fields.length];
+            isOptional = new boolean[fields.length];
             for (Field field : fields) {
                 names[field.index()] = new SerializedString(field.name());
                 kinds[field.index()] = field.schema().type();
                 isOptional[field.index()] = field.schema().isOptional();
             }
+        }
+
+        /** What stands there, never the default: by index, where there is none. */
+        Object value(Struct struct, int i) {
+            return fields[i].schema().defaultValue() == null
+                    ? struct.get(fields[i])
+                    : struct.getWithoutDefault(fields[i].name());
         }
     }
 }
