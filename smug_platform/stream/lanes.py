@@ -6,6 +6,7 @@ its lane was written.
 """
 
 import hashlib
+from functools import lru_cache
 
 from smug_platform.capture.change import Change
 
@@ -33,8 +34,13 @@ def partition_key(change: Change) -> str:
     >>> partition_key(Change("s.d.t", None, b"{}")) == partition_key(Change("s.d.t", None, b"[]"))
     True
     """
-    text = b"%b\t%b" % (change.topic.encode(), change.key or b"")
+    text = _begin(change.topic) + (change.key or b"")
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+@lru_cache
+def _begin(topic: str) -> bytes:
+    return f"{topic}\t".encode()
 
 
 def lane_of(shard: str, change: Change, key: str) -> int:
