@@ -15,7 +15,18 @@ from typing import Any
 
 import jpype
 
-from bench.job import ALL_LANDED, Clock, Job, Nothing, clock_of, each_shard, folder_of, hold_of, put
+from bench.job import (
+    ALL_LANDED,
+    Clock,
+    Job,
+    Nothing,
+    clock_of,
+    each_shard,
+    folder_of,
+    hold_of,
+    plain_client,
+    put,
+)  # fmt: skip
 from smug_platform.capture.begin import begin
 from smug_platform.capture.change import Change
 from smug_platform.capture.config import engine_properties
@@ -111,7 +122,7 @@ def record_by_record(job: Job) -> tuple[float, float]:
     stream = job.settings.stream
 
     def handler(clock: Clock, shard: Shard) -> Callable[[Any, Any], None]:
-        client = kinesis_client(stream)
+        client = plain_client(stream)
 
         def handle(records: Any, committer: Any) -> None:
             clock.begin()
