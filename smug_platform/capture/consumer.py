@@ -1,7 +1,9 @@
 """What Debezium hands over: one crossing from Java to Python a batch.
 
-A batch comes as one run of bytes that Java wrote: topic, key and value of each record, with a tab
-after every one, for JSON never holds a raw tab. A record without a key says `null`, which is none.
+A batch comes as one run of bytes that Java wrote: the offset after it, then topic, key and value of
+each record, with a tab after every one, for JSON never holds a raw tab. A record without a key says
+`null`, which is none. Coming back from Java a thread waits for the interpreter's lock, up to five
+milliseconds while another computes: hence one crossing, and not one for each question.
 """
 
 import re
@@ -9,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jpype
 import orjson
 
 from smug_platform.capture.change import HEARTBEAT, Change
@@ -42,15 +43,20 @@ class BatchReader:
             if name.startswith(_CONVERTER)
         }
         self._lines = java_class("Lines")(java_map(settings))
-        self._mapper = jpype.JClass("com.fasterxml.jackson.databind.ObjectMapper")()
         self._rows: dict[bytes, str] = {}
         self._number = 0
 
+    def poll(self, task: Any) -> Batch | None:
+        """What a connector's task has next; None when that is nothing now."""
+        found = self._lines.next(task)
+        return None if found is None else self._batch(bytes(found))
+
     def read(self, records: Any) -> Batch:
-        """The changes of a batch in their order."""
-        last = records.get(records.size() - 1)
-        offset = str(self._mapper.writeValueAsString(last.sourceOffset()))
-        fields = bytes(self._lines.write(records)).split(b"\t")
+        """The changes of a list of records, in their order."""
+        return self._batch(bytes(self._lines.write(records)))
+
+    def _batch(self, written: bytes) -> Batch:
+        offset, *fields = written.split(b"\t")
         rows, changes = self._rows, []
         for name, key, value in zip(fields[0:-1:3], fields[1::3], fields[2::3], strict=True):
             topic = rows.get(name)
@@ -58,7 +64,7 @@ class BatchReader:
                 changes.append(Change(topic, key, value))
             elif (change := self._other(name.decode(), key, value)) is not None:
                 changes.append(change)
-        return Batch(changes, offset)
+        return Batch(changes, offset.decode())
 
     def _other(self, topic: str, key: bytes, value: bytes) -> Change | None:
         """What is not the row of a table that was met before; None for nobody's business."""

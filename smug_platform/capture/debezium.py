@@ -75,9 +75,9 @@ class Debezium:
         self._task.start(java_map(self._properties))
         java_class("Quiet").hush(self._task)
         while not self._closing.is_set():
-            records = self._task.poll()
-            if records is not None and not records.isEmpty():
-                self._take(self._reader.read(records))
+            batch = self._reader.poll(self._task)
+            if batch is not None:
+                self._take(batch)
 
 
 def warm_up(properties: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 """What Java writes of a batch, held to the converter that Debezium's own JSON comes from."""
 
+import json
 import math
 import struct
 from collections.abc import Callable, Sequence
@@ -111,8 +112,9 @@ def record_of(schema: Any, value: Any) -> Any:
     change = change.field("op", schemas().string().build()).build()
     whole = of(change).put("after", image).put("op", "c")
     none = jpype.java.util.Map.of()
+    offset = jpype.java.util.Map.of("file", "b.000002", "pos", boxed("Long", 2**40))
     make = jpype.JClass("org.apache.kafka.connect.source.SourceRecord")
-    return make(none, none, "shard_3.flickr.photos", None, row, image, change, whole)
+    return make(none, offset, "shard_3.flickr.photos", None, row, image, change, whole)
 
 
 def read(*records: Any) -> Sequence[Change]:
@@ -144,6 +146,12 @@ def _repeated(schema: Any, values: list[Any]) -> tuple[list[Any], list[Any]]:
     """With none at all as well, as the converter writes it."""
     built = schema if schema.isOptional() else schema.optional().build()
     return [built] * (len(values) + 1), [*values, None]
+
+
+def test_the_offset_is_that_of_the_last_record() -> None:
+    record = record_of(schemas().int64().optional().build(), None)
+    batch = BatchReader(PROPERTIES).read(jpype.java.util.ArrayList([record]))
+    assert json.loads(batch.offset) == {"file": "b.000002", "pos": 2**40}
 
 
 def test_a_null_in_a_column_with_a_default_stays_null() -> None:

@@ -2,6 +2,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.io.SerializedString;
 import com.fasterxml.jackson.core.util.ByteArrayBuilder;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
@@ -16,9 +17,11 @@ import org.apache.kafka.connect.data.Struct;
 import org.apache.kafka.connect.errors.DataException;
 import org.apache.kafka.connect.json.JsonConverter;
 import org.apache.kafka.connect.source.SourceRecord;
+import org.apache.kafka.connect.source.SourceTask;
 
 /**
- * A batch of source records as bytes: topic, key and value of each, with a tab after every one.
+ * A batch of source records as bytes: the offset after it, then topic, key and value of each record,
+ * with a tab after every one.
  *
  * Key and value are the JSON that Kafka's JsonConverter writes, byte for byte, but without a tree of
  * nodes for each: rows, numbers and text go from the record to the buffer at once, by the same
@@ -30,6 +33,7 @@ public final class Lines {
     private final JsonConverter keys = new JsonConverter();
     private final JsonConverter values = new JsonConverter();
     private final JsonFactory factory = new JsonFactory();
+    private final ObjectMapper mapper = new ObjectMapper();
     private final Map<Schema, Columns> known = new IdentityHashMap<>();
     private int size = 1 << 16;
 
@@ -39,10 +43,18 @@ public final class Lines {
         values.configure(new HashMap<>(settings), false);
     }
 
+    /** What a task has next, null when that is nothing now. */
+    public byte[] next(SourceTask task) throws IOException, InterruptedException {
+        List<SourceRecord> records = task.poll();
+        return records == null || records.isEmpty() ? null : write(records);
+    }
+
     public byte[] write(List<SourceRecord> records) throws IOException {
         ByteArrayBuilder buffer = new ByteArrayBuilder(size);
         JsonGenerator to = factory.createGenerator(buffer);
         to.setRootValueSeparator(null);
+        to.writeRaw(mapper.writeValueAsString(records.get(records.size() - 1).sourceOffset()));
+        to.writeRaw('\t');
         for (SourceRecord record : records) {
             to.writeRaw(record.topic());
             to.writeRaw('\t');
