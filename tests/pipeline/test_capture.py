@@ -12,6 +12,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+import jpype
 import orjson
 import pytest
 
@@ -129,6 +130,20 @@ def test_a_snapshot_then_the_binlog(fresh_shards: Settings):
         status = status_of(fresh_shards, shard.name)
         assert status is not None
         assert (status.phase, status.epoch) == ("stopped", 1)
+
+
+def test_debezium_prints_no_row_for_a_metric_that_nobody_reads(one: Settings):
+    kept, java = Kept(), jpype.JClass
+    with capturing(one, SMALL, kept) as worker:
+        worker.wait_streaming()
+        sql(one.shards[0], album(1))
+        worker.wait(lambda: kept.ids("albums") == {1})
+        name = "debezium.mysql:type=connector-metrics,context=streaming,server=shard_0"
+        bean = java("javax.management.ObjectName")(name)
+        beans = java("java.lang.management.ManagementFactory").getPlatformMBeanServer()
+        assert beans.getAttribute(bean, "Connected")
+        assert beans.getAttribute(bean, "LastEvent") is None
+        assert beans.getAttribute(bean, "TotalNumberOfEventsSeen") == 0
 
 
 def test_capture_goes_on_from_the_state_of_an_older_version_and_of_a_newer(one: Settings):

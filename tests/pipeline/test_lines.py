@@ -177,3 +177,17 @@ def test_a_source_that_is_no_java_is_refused_with_its_line(
     monkeypatch.setattr(compiler, "_SOURCES", tmp_path)
     with pytest.raises(ValueError, match=r"line 2: .*boolean"):
         java_class("Wrong")
+
+
+def test_a_class_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    java_class("Lines")
+    monkeypatch.setattr(compiler, "_compiled", lambda *_: pytest.fail("compiled again"))
+    assert java_class("Lines").class_.getName() == "Lines"
+
+
+def test_pythons_collector_has_no_javas_run() -> None:
+    """JPype asks for one, of the whole heap, each time."""
+    beans = jpype.JClass("java.lang.management.ManagementFactory").getGarbageCollectorMXBeans()
+    before = [bean.getCollectionCount() for bean in beans]
+    jpype.java.lang.System.gc()
+    assert [bean.getCollectionCount() for bean in beans] == before
