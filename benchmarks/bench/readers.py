@@ -39,6 +39,12 @@ from smug_platform.stream.claims import Claims
 from smug_platform.stream.client import kinesis_client
 from smug_platform.stream.producer import Producer
 
+_ENGINE = {
+    # Converting on one thread spares the hand-over of every record: 13 instead of 18 s of CPU for
+    # 200,000 changes.
+    "record.processing.threads": "1",
+    "offset.flush.interval.ms": "1000",
+}
 _TUNED = (
     "max.batch.size", "max.queue.size", "max.queue.size.in.bytes", "poll.interval.ms",
     "record.processing.threads",
@@ -153,7 +159,8 @@ def _raw(
         start_jvm(job.settings.home / "logs")
         folder = folder_of(job, shard)
         begin(hold_of(job, shard), folder, shard, job.source, Nothing(), landed=ALL_LANDED)
-        properties = engine_properties(shard, job.source, folder, columns=columns) | dict(job.tuned)
+        properties = engine_properties(shard, job.source, folder, columns=columns)
+        properties |= _ENGINE | dict(job.tuned)
         for name in _TUNED if untuned else ():
             properties.pop(name, None)
         ended: list[str] = []

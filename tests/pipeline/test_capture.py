@@ -142,8 +142,8 @@ def test_debezium_prints_no_row_for_a_metric_that_nobody_reads(one: Settings):
         bean = java("javax.management.ObjectName")(name)
         beans = java("java.lang.management.ManagementFactory").getPlatformMBeanServer()
         assert beans.getAttribute(bean, "Connected")
-        assert beans.getAttribute(bean, "LastEvent") is None
-        assert beans.getAttribute(bean, "TotalNumberOfEventsSeen") == 0
+        assert beans.getAttribute(bean, "TotalNumberOfCreateEventsSeen") == 0
+        assert beans.getAttribute(bean, "MilliSecondsBehindSourceMaxValue") is None
 
 
 def test_capture_goes_on_from_the_state_of_an_older_version_and_of_a_newer(one: Settings):
