@@ -29,13 +29,13 @@ import org.apache.kafka.connect.source.SourceTask;
  */
 public final class Lines {
     private static final int MOST_SCHEMAS = 4096;
+    private static final int BLOCK_BYTES = 1 << 17;
 
     private final JsonConverter keys = new JsonConverter();
     private final JsonConverter values = new JsonConverter();
     private final JsonFactory factory = new JsonFactory();
     private final ObjectMapper mapper = new ObjectMapper();
     private final Map<Schema, Columns> known = new IdentityHashMap<>();
-    private int size = 1 << 16;
 
     /** settings: of the converter, without its prefix. */
     public Lines(Map<String, String> settings) {
@@ -50,7 +50,7 @@ public final class Lines {
     }
 
     public byte[] write(List<SourceRecord> records) throws IOException {
-        ByteArrayBuilder buffer = new ByteArrayBuilder(size);
+        ByteArrayBuilder buffer = new ByteArrayBuilder(BLOCK_BYTES);
         JsonGenerator to = factory.createGenerator(buffer);
         to.setRootValueSeparator(null);
         to.writeRaw(mapper.writeValueAsString(records.get(records.size() - 1).sourceOffset()));
@@ -64,7 +64,6 @@ public final class Lines {
             to.writeRaw('\t');
         }
         to.close();
-        size = Math.max(size, buffer.size());
         if (known.size() > MOST_SCHEMAS) {
             known.clear(); // each change of a table makes new ones
         }
