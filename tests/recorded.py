@@ -101,4 +101,5 @@ def change_of(delta: Mapping[str, Any]) -> Change:
     is_ddl = delta["op"] == "ddl"
     topic = delta["shard"] if is_ddl else f"{delta['shard']}.flickr.{delta['table_name']}"
     number = delta["row_number"] if delta["op"] == "r" and not delta["key"] else 0
-    return Change(topic, delta["key"], compact(payload), number)
+    key = delta["key"] and delta["key"].encode()
+    return Change(topic, key, compact(payload).encode(), number)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import psutil
 
 from bench.sources import source_of
@@ -14,7 +15,7 @@ from smug_platform.capture.change import Change
 from smug_platform.capture.resources import open_store
 from smug_platform.capture.sink import Published
 from smug_platform.capture.store import Hold
-from smug_platform.settings import Settings, Shard
+from smug_platform.settings import Settings, Shard, StreamSettings
 from smug_platform.tables.table import Source
 
 _PATIENCE = 900.0
@@ -143,6 +144,17 @@ def each_shard(job: Job, clock: Clock, run: Callable[[Shard], None]) -> tuple[fl
     for thread in threads:
         thread.join(30)
     return result
+
+
+def plain_client(stream: StreamSettings) -> Any:
+    """boto3's own, as one would write it first."""
+    return boto3.client(
+        "kinesis",
+        region_name=stream.region,
+        endpoint_url=stream.endpoint,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
 
 
 def put(client: Any, stream: str, entries: list[dict[str, Any]]) -> None:

@@ -131,7 +131,7 @@ def _schemas() -> Iterator[tuple[str, bytes]]:
     """Each shard's CREATE of each table, as every lane carries it."""
     for shard in ("shard_0", "shard_1"):
         for table, columns in _COLUMNS.items():
-            yield "0", encode(Change(shard, "{}", _created(table, columns)), 1)
+            yield "0", encode(Change(shard, b"{}", _created(table, columns).encode()), 1)
 
 
 def _created(table: str, columns: str) -> str:

@@ -5,10 +5,9 @@ import json
 from pymysqlreplication import BinLogStreamReader
 from pymysqlreplication.row_event import UpdateRowsEvent
 
-from bench.job import Job, clock_of, each_shard, put
+from bench.job import Job, clock_of, each_shard, plain_client, put
 from smug_platform.capture.resources import open_store
 from smug_platform.settings import Shard
-from smug_platform.stream.client import kinesis_client
 
 
 def pure_python(job: Job) -> tuple[float, float]:
@@ -19,7 +18,7 @@ def pure_python(job: Job) -> tuple[float, float]:
         state = open_store(job.settings).state(shard.name)
         assert state is not None
         assert state.log is not None
-        client = kinesis_client(stream)
+        client = plain_client(stream)
         reader = BinLogStreamReader(
             connection_settings={
                 "host": shard.host, "port": shard.port, "user": shard.user,

@@ -1,17 +1,19 @@
 """One change as it leaves the source's engine, and its envelope on the stream.
 
-Key and value are the JSON that Debezium wrote and are never parsed here: at 25,000 changes a second
-the envelope is glued together, and whoever reads the stream parses once.
+Key and value are the JSON that Debezium gave, UTF-8, and are never parsed here: at some 50,000
+changes a second the envelope is glued together, and whoever reads the stream parses once.
 """
 
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 HEARTBEAT = "__debezium-heartbeat."
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A change of one row, of a whole table (truncate), or of the schema.
+
+    A tuple, for no other thing that does not change is made as fast.
 
     topic: `<shard>.<database>.<table>`, or `<shard>` for a schema change.
     key: JSON object, None where the table has no key. value: JSON object.
@@ -20,8 +22,8 @@ class Change:
     """
 
     topic: str
-    key: str | None
-    value: str
+    key: bytes | None
+    value: bytes
     number: int = 0
 
 
@@ -31,13 +33,20 @@ def encode(change: Change, epoch: int) -> bytes:
     JSON holds no raw newline elsewhere, so a reader cuts key and value out as the bytes they are.
     `number` is there only where it is not 0.
 
-    >>> print(encode(Change("shard_0.flickr.photos", '{"id":1}', '{"op":"c"}'), 1).decode())
+    >>> print(encode(Change("shard_0.flickr.photos", b'{"id":1}', b'{"op":"c"}'), 1).decode())
     {"epoch":1,"topic":"shard_0.flickr.photos",
     "key":{"id":1},
     "value":{"op":"c"}}
     """
-    number = f'"number":{change.number},' if change.number else ""
-    return (
-        f'{{"epoch":{epoch},"topic":"{change.topic}",{number}\n'
-        f'"key":{change.key or "null"},\n"value":{change.value}}}'
-    ).encode()
+    topic, key, value, number = change
+    head = _numbered(epoch, topic, number) if number else _head(epoch, topic)
+    return b"".join((head, key or b"null", b',\n"value":', value, b"}"))
+
+
+@lru_cache
+def _head(epoch: int, topic: str) -> bytes:
+    return f'{{"epoch":{epoch},"topic":"{topic}",\n"key":'.encode()
+
+
+def _numbered(epoch: int, topic: str, number: int) -> bytes:
+    return f'{{"epoch":{epoch},"topic":"{topic}","number":{number},\n"key":'.encode()

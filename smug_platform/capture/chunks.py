@@ -179,7 +179,7 @@ class Chunks:
         end = f',{about[1:-1]},"ts_ms":{now // 10**6},"ts_us":{now // 1000},"ts_ns":{now}}}'
         topic = f"{self._shard.name}.{self._source.database}.{table}"
         return [
-            Change(topic, key_text(key), f'{{"before":null,"after":{row}{end}')
+            Change(topic, key_text(key).encode(), f'{{"before":null,"after":{row}{end}'.encode())
             for key, row, *_ in rows
         ]
 

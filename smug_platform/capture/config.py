@@ -44,7 +44,6 @@ _FIXED = {
     "tombstones.on.delete": "false",
     "snapshot.mode": "initial",
     "offset.storage": "org.apache.kafka.connect.storage.FileOffsetBackingStore",
-    "offset.flush.interval.ms": "1000",
     "schema.history.internal": "io.debezium.storage.file.history.FileSchemaHistory",
     # Of all tables: one that is not captured takes a captured one's place at the cut-over of an
     # online schema change, which may come while nothing runs.
@@ -58,9 +57,6 @@ _FIXED = {
     "connect.keep.alive.interval.ms": "2000",
     "heartbeat.interval.ms": "1000",
     "poll.interval.ms": "50",
-    # Converting on one thread spares the hand-over of every record: 13 instead of 18 s of CPU for
-    # 200,000 changes. Reading the binlog and publishing have threads of their own.
-    "record.processing.threads": "1",
     # Bounded memory: by count, and by bytes for wide rows.
     # A transaction that is rolled back stands in the binlog where it touched what can't be taken
     # back, as a temporary table. So many events are held back, to see how their transaction ends.
@@ -68,8 +64,6 @@ _FIXED = {
     "max.batch.size": "4096",
     "max.queue.size": "16384",
     "max.queue.size.in.bytes": str(128 * 1024 * 1024),
-    "task.management.timeout.ms": "10000",
-    "record.processing.shutdown.timeout.ms": "1000",
 }
 
 

@@ -1,101 +1,83 @@
-"""Where Debezium hands over its batches: one crossing from Java to Python a batch.
+"""What Debezium hands over: one crossing from Java to Python a batch.
 
-A batch comes as one string that Java joined. JSON never holds a raw tab or newline, so fields are
-separated by tabs and records by newlines; a record without a key says `null`, which no key is.
+A batch comes as one run of bytes that Java wrote: the offset after it, then topic, key and value of
+each record, with a tab after every one, for JSON never holds a raw tab. A record without a key says
+`null`, which is none. Coming back from Java a thread waits for the interpreter's lock, up to five
+milliseconds while another computes: hence one crossing, and not one for each question.
 """
 
-# mypy: disable-error-code="untyped-decorator"
-
 import re
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jpype
 import orjson
 
 from smug_platform.capture.change import HEARTBEAT, Change
+from smug_platform.capture.compiler import java_class
+from smug_platform.capture.jvm import java_map
+
+_CONVERTER, _NULL = "converter.", b"null"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one call of the engine brought: changes without heartbeats, and the offset after it."""
+    """What one poll of the engine brought: changes without heartbeats, and the offset after it."""
 
     changes: Sequence[Change]
     offset: str
 
 
-@jpype.JImplements("io/debezium/engine/DebeziumEngine$ChangeConsumer", deferred=True)
-class Consumer:
-    """Debezium's ChangeConsumer.
+class BatchReader:
+    """Turns Java's records into changes. Numbers the rows that only their number tells apart.
 
-    It never marks a record for Debezium: how far capture is stands in the state alone, which is
-    written once a batch is published. tables: a pattern of `database.table`; schema changes of
-    other tables, which Debezium has to know, are nobody else's business.
+    properties: of the engine. Schema changes of other tables than it captures, which Debezium has
+    to know, are nobody else's business.
     """
 
-    def __init__(self, handle: Callable[[Batch], None], tables: str = ".*") -> None:
-        self._handle = handle
-        self._reader = BatchReader(tables)
-
-    @jpype.JOverride
-    def handleBatch(self, records: Any, _committer: Any) -> None:
-        """Called by the engine's thread; what it raises ends the engine."""
-        self._handle(self._reader.read(records))
-
-    @jpype.JOverride
-    def supportsTombstoneEvents(self) -> bool:
-        """Tombstones are off; if one came it would be skipped, as it says nothing new."""
-        return True
-
-
-@jpype.JImplements("io/debezium/engine/DebeziumEngine$CompletionCallback", deferred=True)
-class Completion:
-    """Keeps how the engine ended: `error` is the Java exception, None after a clean end."""
-
-    def __init__(self) -> None:
-        self.error: Any = None
-        self.message = ""
-        self.done = threading.Event()
-
-    @jpype.JOverride
-    def handle(self, success: bool, message: Any, error: Any) -> None:
-        """Called once by the engine's thread."""
-        self.message = "" if success else str(message)
-        self.error = error
-        self.done.set()
-
-
-class BatchReader:
-    """Turns Java's records into changes. Numbers the rows that only their number tells apart."""
-
-    def __init__(self, tables: str) -> None:
-        self._tables = re.compile(tables)
-        self._line = _line_function()
-        self._joining = jpype.JClass("java.util.stream.Collectors").joining("\n")
-        self._mapper = jpype.JClass("com.fasterxml.jackson.databind.ObjectMapper")()
+    def __init__(self, properties: Mapping[str, str]) -> None:
+        self._tables = re.compile(properties["table.include.list"].replace(",", "|"))
+        settings = {
+            name.removeprefix(_CONVERTER): value
+            for name, value in properties.items()
+            if name.startswith(_CONVERTER)
+        }
+        self._lines = java_class("Lines")(java_map(settings))
+        self._rows: dict[bytes, str] = {}
         self._number = 0
 
-    def read(self, records: Any) -> Batch:
-        """The changes of a batch in their order."""
-        last = records.get(records.size() - 1)
-        text = str(records.stream().map(self._line).collect(self._joining))
-        offset = str(self._mapper.writeValueAsString(last.sourceRecord().sourceOffset()))
-        changes = []
-        for line in text.split("\n"):
-            topic, key, value = line.split("\t")
-            if topic.startswith(HEARTBEAT) or value == "null":
-                continue
-            if "." not in topic and not self._concerns(value):
-                continue
-            if key == "null":
-                changes.append(Change(topic, None, value, self._next_number(value)))
-            else:
-                changes.append(Change(topic, key, value))
-        return Batch(changes, offset)
+    def poll(self, task: Any) -> Batch | None:
+        """What a connector's task has next; None when that is nothing now."""
+        found = self._lines.next(task)
+        return None if found is None else self._batch(bytes(found))
 
-    def _concerns(self, value: str) -> bool:
+    def read(self, records: Any) -> Batch:
+        """The changes of a list of records, in their order."""
+        return self._batch(bytes(self._lines.write(records)))
+
+    def _batch(self, written: bytes) -> Batch:
+        offset, *fields = written.split(b"\t")
+        rows, changes = self._rows, []
+        for name, key, value in zip(fields[0:-1:3], fields[1::3], fields[2::3], strict=True):
+            topic = rows.get(name)
+            if topic is not None and key != _NULL and value != _NULL:
+                changes.append(Change(topic, key, value))
+            elif (change := self._other(name.decode(), key, value)) is not None:
+                changes.append(change)
+        return Batch(changes, offset.decode())
+
+    def _other(self, topic: str, key: bytes, value: bytes) -> Change | None:
+        """What is not the row of a table that was met before; None for nobody's business."""
+        if topic.startswith(HEARTBEAT) or value == _NULL:
+            return None
+        if "." not in topic:
+            return Change(topic, key, value) if self._concerns(value) else None
+        self._rows[topic.encode()] = topic
+        if key == _NULL:
+            return Change(topic, None, value, self._next_number(value))
+        return Change(topic, key, value)
+
+    def _concerns(self, value: bytes) -> bool:
         """Whether a schema change is of the database, or of one of the tables.
 
         MariaDB sends a comment for what a replica of MySQL's kind does not know.
@@ -106,36 +88,9 @@ class BatchReader:
             return not event["ddl"].startswith("#")
         return any(map(self._tables.fullmatch, changed))
 
-    def _next_number(self, value: str) -> int:
+    def _next_number(self, value: bytes) -> int:
         """The number of a keyless row of a snapshot, 0 for any other change without a key."""
-        if value.rfind('"op":"r"', -200) < 0:
+        if value.rfind(b'"op":"r"', -200) < 0:
             return 0
         self._number += 1
         return self._number
-
-
-def _line_function() -> Any:
-    """A java.util.function.Function from a change event to `destination TAB key TAB value`.
-
-    It is made of method handles, so that no record crosses into Python by itself.
-    """
-    invoke = jpype.JPackage("java").lang.invoke
-    text, thing = jpype.JClass("java.lang.String"), jpype.JClass("java.lang.Object")
-    event = jpype.JClass("io.debezium.engine.ChangeEvent")
-    lookup = invoke.MethodHandles.publicLookup()
-    get = invoke.MethodType.methodType
-    fields = [
-        lookup.findVirtual(event, "destination", get(text)),
-        lookup.findVirtual(event, "key", get(thing)),
-        lookup.findVirtual(event, "value", get(thing)),
-    ]
-    joined = get(text, [thing.class_, thing.class_, thing.class_])
-    concat = invoke.StringConcatFactory.makeConcatWithConstants(
-        invoke.MethodHandles.lookup(), "line", joined, "\u0001\t\u0001\t\u0001"
-    ).getTarget()
-    fields[0] = fields[0].asType(get(thing, [event.class_]))
-    line = invoke.MethodHandles.filterArguments(concat, 0, fields)
-    same = get(text, [event.class_])
-    line = invoke.MethodHandles.permuteArguments(line, same, [0, 0, 0])
-    function = jpype.JClass("java.util.function.Function")
-    return invoke.MethodHandleProxies.asInterfaceInstance(function, line)

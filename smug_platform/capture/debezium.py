@@ -1,30 +1,48 @@
-"""A Debezium engine that runs on a thread of its own."""
+"""A Debezium connector that is polled by a thread of ours.
 
+Debezium's own engine hands each record to another thread and back, to be converted there, and
+prepares the offset of each for a store that nothing here reads. So its connector's task runs
+without it: what the engine does besides is to give it the offsets, and to stop it.
+"""
+
+# mypy: disable-error-code="untyped-decorator"
+
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jpype
 
-from smug_platform.capture.consumer import Batch, Completion, Consumer
+from smug_platform.capture.compiler import java_class
+from smug_platform.capture.consumer import Batch, BatchReader
 from smug_platform.capture.failures import classify
-from smug_platform.capture.jvm import java_properties, messages
+from smug_platform.capture.jvm import java_map, messages
 from smug_platform.errors import SourceError
+
+_log = logging.getLogger(__name__)
 
 # And as long for the publisher: together less than Fargate gives a process to end.
 _CLOSE_SECONDS = 10.0
 
 
 class Debezium:
-    """One engine. take: called with each batch by the engine's thread; what it raises ends it."""
+    """One connector. take: called with each batch by its thread; what it raises ends it.
+
+    done: set once it has ended, by itself or by `close`.
+    """
 
     def __init__(
-        self, name: str, properties: dict[str, str], take: Callable[[Batch], None]
+        self, name: str, properties: Mapping[str, str], take: Callable[[Batch], None]
     ) -> None:
-        self.completion = Completion()
-        tables = properties["table.include.list"].replace(",", "|")
-        self._engine = build(properties, Consumer(take, tables), self.completion)
-        self._thread = threading.Thread(target=self._engine.run, name=name, daemon=True)
+        self.done = threading.Event()
+        self._properties, self._take = properties, take
+        self._error: Any = None
+        self._closing = threading.Event()
+        self._reader = BatchReader(properties)
+        self._offsets = _offsets(properties)
+        self._task = _task(properties, self._offsets)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin to capture."""
@@ -32,30 +50,85 @@ class Debezium:
 
     def failure(self, shard: str) -> SourceError:
         """Why it ended."""
-        return classify(shard, [self.completion.message, *messages(self.completion.error)])
+        error = self._error
+        return classify(shard, messages(error) if hasattr(error, "getCause") else [repr(error)])
 
     def close(self) -> None:
         """End it, in bounded time; one that has ended by itself is left alone."""
-        if not self.completion.done.is_set():
-            threading.Thread(target=_close_quietly, args=(self._engine,), daemon=True).start()
-        self._thread.join(_CLOSE_SECONDS)
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join(_CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            self._poll()
+        except BaseException as error:  # noqa: BLE001  told by `failure`
+            self._error = error
+        self.done.set()
+        try:
+            self._task.stop()
+        except jpype.JException:  # it never began
+            _log.debug("%s", self._properties["name"], exc_info=True)
+        self._offsets.stop()
+
+    def _poll(self) -> None:
+        self._task.start(java_map(self._properties))
+        java_class("Quiet").hush(self._task)
+        while not self._closing.is_set():
+            batch = self._reader.poll(self._task)
+            if batch is not None:
+                self._take(batch)
 
 
-def build(properties: dict[str, str], consumer: Any, completion: Completion) -> Any:
-    """A Java engine, which captures while its `run` is called; consumer: a ChangeConsumer."""
-    json_format = jpype.JClass("io.debezium.engine.format.Json")
-    return (
-        jpype.JClass("io.debezium.engine.DebeziumEngine")
-        .create(json_format)
-        .using(java_properties(properties))
-        .using(completion)
-        .notifying(consumer)
-        .build()
+def warm_up(properties: Mapping[str, str]) -> None:
+    """Load what connectors need; nothing is connected to."""
+    BatchReader(properties)
+    java_class("Quiet")
+    offsets = _offsets(properties)
+    _task(properties, offsets)
+    offsets.stop()
+
+
+def _offsets(properties: Mapping[str, str]) -> Any:
+    """A Kafka Connect OffsetBackingStore: the file in which the offset to begin at was put."""
+    util = jpype.JClass("io.debezium.embedded.KafkaConnectUtil")
+    in_memory = properties["offset.storage"].endswith("MemoryOffsetBackingStore")
+    store = util.memoryOffsetBackingStore() if in_memory else util.fileOffsetBackingStore()
+    store.configure(jpype.JClass("io.debezium.embedded.EmbeddedWorkerConfig")(java_map(properties)))
+    store.start()
+    return store
+
+
+def _task(properties: Mapping[str, str], offsets: Any) -> Any:
+    """The connector's one task, not started yet."""
+    util = jpype.JClass("io.debezium.embedded.KafkaConnectUtil")
+    reader = jpype.JClass("org.apache.kafka.connect.storage.OffsetStorageReaderImpl")(
+        offsets,
+        properties["name"],
+        util.converterForOffsetStore(),
+        util.converterForOffsetStore(),
     )
+    connector = jpype.JClass(properties["connector.class"])()
+    task = connector.taskClass().getDeclaredConstructor().newInstance()
+    task.initialize(_context(properties, reader))
+    return task
 
 
-def _close_quietly(engine: Any) -> None:
-    try:
-        engine.close()
-    except jpype.JException:  # it has just ended by itself
-        return
+def _context(properties: Mapping[str, str], reader: Any) -> Any:
+    """A Kafka Connect SourceTaskContext, in which the task finds the offset to begin at."""
+
+    @jpype.JImplements("org.apache.kafka.connect.source.SourceTaskContext")
+    class Context:
+        @jpype.JOverride
+        def configs(self) -> Any:
+            return java_map(properties)
+
+        @jpype.JOverride
+        def offsetStorageReader(self) -> Any:
+            return reader
+
+        @jpype.JOverride
+        def pluginMetrics(self) -> Any:
+            return None
+
+    return Context()

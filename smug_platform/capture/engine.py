@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from smug_platform.capture import debezium as connectors
 from smug_platform.capture.begin import begin
 from smug_platform.capture.chunks import Chunks
 from smug_platform.capture.config import captured, engine_properties, streamed
-from smug_platform.capture.consumer import Completion, Consumer
-from smug_platform.capture.debezium import Debezium, build
+from smug_platform.capture.debezium import Debezium
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.failures import NeedsSnapshot, Renumbered, SourceUnavailable
 from smug_platform.capture.jvm import start_jvm
@@ -45,7 +45,7 @@ def warm_up(shard: Shard, source: Source, *, folder: Path, logs: Path) -> None:
     meanwhile (2.7 s instead of 5 to 7 from start to first change, measured).
     """
     start_jvm(logs)
-    build(engine_properties(shard, source, folder), Consumer(lambda _batch: None), Completion())
+    connectors.warm_up(engine_properties(shard, source, folder))
 
 
 class Engine:
@@ -126,7 +126,7 @@ class Engine:
         debezium.start()
         is_over = False
         try:
-            asked = self._attend(publisher, chunks, debezium.completion)
+            asked = self._attend(publisher, chunks, debezium.done)
             if asked is not None:
                 is_over = not asked[0] or self._read_anew(*asked, publisher, debezium)
         finally:
@@ -140,7 +140,7 @@ class Engine:
         raise debezium.failure(self._shard.name)
 
     def _attend(
-        self, publisher: Publisher, chunks: Chunks, completion: Completion
+        self, publisher: Publisher, chunks: Chunks, done: threading.Event
     ) -> tuple[str, int] | None:
         """Until the engine ends or is to end: tell the status, and watch the server.
 
@@ -151,7 +151,7 @@ class Engine:
         watch.begin()
         told = time.monotonic()
         watched = told - _WATCH_SECONDS + _FIRST_WATCH_SECONDS
-        while not completion.done.wait(_TICK_SECONDS):
+        while not done.wait(_TICK_SECONDS):
             if self._stopping.is_set() or publisher.failure or chunks.failure:
                 return None
             if not publisher.state.in_snapshot:
@@ -209,7 +209,7 @@ class Engine:
             while not reread.is_done:
                 if self._stopping.wait(_TICK_SECONDS) or publisher.failure is not None:
                     return False
-                if debezium.completion.done.is_set() and not publisher.has_stopped.is_set():
+                if debezium.done.is_set() and not publisher.has_stopped.is_set():
                     return False
                 self._tell()
             if reread.in_chunks:

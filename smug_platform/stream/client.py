@@ -11,6 +11,7 @@ from smug_platform.aws import code
 from smug_platform.capture.sink import StreamRestarted
 from smug_platform.errors import StreamError
 from smug_platform.settings import StreamSettings
+from smug_platform.stream.request import write_bodies
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -49,13 +50,15 @@ def kinesis_client(settings: StreamSettings) -> "KinesisClient":
     if settings.is_local:
         made_up = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
     session = boto3.session.Session(botocore_session=botocore.session.Session())
-    return session.client(
+    client = session.client(
         "kinesis",
         region_name=settings.region,
         endpoint_url=settings.endpoint,
         config=config,
         **made_up,
     )
+    write_bodies(client)
+    return client
 
 
 def ensure_stream(client: "KinesisClient", settings: StreamSettings) -> None:

@@ -6,6 +6,7 @@ its lane was written.
 """
 
 import hashlib
+from functools import lru_cache
 
 from smug_platform.capture.change import Change
 
@@ -30,18 +31,23 @@ def partition_key(change: Change) -> str:
 
     Without a key it is the table's, so that a table of equal rows keeps its order.
 
-    >>> partition_key(Change("s.d.t", None, "{}")) == partition_key(Change("s.d.t", None, "[]"))
+    >>> partition_key(Change("s.d.t", None, b"{}")) == partition_key(Change("s.d.t", None, b"[]"))
     True
     """
-    text = f"{change.topic}\t{change.key or ''}"
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    text = _begin(change.topic) + (change.key or b"")
+    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+@lru_cache
+def _begin(topic: str) -> bytes:
+    return f"{topic}\t".encode()
 
 
 def lane_of(shard: str, change: Change, key: str) -> int:
     """The lane of a change of a source shard, given its partition key; `ALL` for those that rows
     of any lane depend on: schema changes and truncates.
 
-    >>> lane_of("s", Change("s", "{}", "{}"), "00"), lane_of("s", Change("s.d.t", "{}", "{}"), "f0")
+    >>> lane_of("s", Change("s", b"{}", b"{}"), "00"), lane_of("s", Change("s.d.t", b"", b""), "f0")
     (-1, 15)
     """
     if change.topic == shard or (change.key is None and _is_truncate(change.value)):
@@ -49,6 +55,6 @@ def lane_of(shard: str, change: Change, key: str) -> int:
     return int(key[0], 16)
 
 
-def _is_truncate(value: str) -> bool:
+def _is_truncate(value: bytes) -> bool:
     """By the end of the value, where the operation stands: the row images before it are null."""
-    return value.rfind('"op":"t"', -200) >= 0
+    return value.rfind(b'"op":"t"', -200) >= 0

@@ -33,7 +33,7 @@ from smug_platform.stream.client import (
     passes,
     refusal,
 )
-from smug_platform.stream.heat import Thermometer
+from smug_platform.stream.heat import Thermometer, sample
 from smug_platform.stream.lanes import ALL, LANES, hash_key, lane_of, partition_key
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class Producer:
         Raises StreamError: no such stream, no right to it, another stream under its name
         (`StreamLost`), or `PublishStopped`. What was sent by then is sent again by the next call.
         """
+        self._warm(shard, changes)
         lanes = [
             deque(_packs(lane, records))
             for lane, records in enumerate(self._by_lane(shard, epoch, changes))
@@ -156,8 +157,14 @@ class Producer:
                     records.append((key, data))
             else:
                 lanes[lane].append((key, data))
-                self._thermometer.count(change, lane, len(data))
         return lanes
+
+    def _warm(self, shard: str, changes: Sequence[Change]) -> None:
+        """Count what goes to one lane, and to one key."""
+        for change, times in sample(changes):
+            lane = lane_of(shard, change, partition_key(change))
+            if lane != ALL:
+                self._thermometer.count(change, lane, len(change.value), times)
 
     def _send_wave(self, shard: str, wave: Sequence[_Packed]) -> list[_Packed]:
         """Send at most one record a lane; those that the stream took."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+import jpype
 import orjson
 import pytest
 
@@ -114,8 +115,8 @@ def test_a_snapshot_then_the_binlog(fresh_shards: Settings):
         sql(second, "ALTER TABLE albums ADD COLUMN mood VARCHAR(20) NULL")
         worker.wait(
             lambda: (
-                "ADD COLUMN mood" in kept.changes[-1][1].value
-                or any("ADD COLUMN mood" in change.value for _, change in kept.changes)
+                b"ADD COLUMN mood" in kept.changes[-1][1].value
+                or any(b"ADD COLUMN mood" in change.value for _, change in kept.changes)
             )
         )
         worker.wait(lambda: any(row["op"] == "t" for row in kept.rows("photo_views")))
@@ -129,6 +130,20 @@ def test_a_snapshot_then_the_binlog(fresh_shards: Settings):
         status = status_of(fresh_shards, shard.name)
         assert status is not None
         assert (status.phase, status.epoch) == ("stopped", 1)
+
+
+def test_debezium_prints_no_row_for_a_metric_that_nobody_reads(one: Settings):
+    kept, java = Kept(), jpype.JClass
+    with capturing(one, SMALL, kept) as worker:
+        worker.wait_streaming()
+        sql(one.shards[0], album(1))
+        worker.wait(lambda: kept.ids("albums") == {1})
+        name = "debezium.mysql:type=connector-metrics,context=streaming,server=shard_0"
+        bean = java("javax.management.ObjectName")(name)
+        beans = java("java.lang.management.ManagementFactory").getPlatformMBeanServer()
+        assert beans.getAttribute(bean, "Connected")
+        assert beans.getAttribute(bean, "TotalNumberOfCreateEventsSeen") == 0
+        assert beans.getAttribute(bean, "MilliSecondsBehindSourceMaxValue") is None
 
 
 def test_capture_goes_on_from_the_state_of_an_older_version_and_of_a_newer(one: Settings):
@@ -260,7 +275,7 @@ def test_a_sink_that_fails_ends_the_engine_and_nothing_is_lost(one: Settings):
     shard, kept = one.shards[0], Kept()
 
     def fail(changes: Any) -> None:
-        if any('"id":5' in (change.key or "") for change in changes):
+        if any(b'"id":5' in (change.key or b"") for change in changes):
             raise SmugError("the stream is gone", remedy="bring it back")
 
     with capturing(one, SMALL, kept) as worker:

@@ -55,7 +55,7 @@ class Stream:
 
 def row(key: int, number: int, text: str = "") -> Change:
     value = f'{{"n":{number},"text":"{text}"}}'
-    return Change(f"{SHARD}.flickr.photos", f'{{"id":{key}}}', value)
+    return Change(f"{SHARD}.flickr.photos", b'{"id":%d}' % key, value.encode())
 
 
 def numbers(batch: Batch) -> list[int]:

@@ -21,7 +21,7 @@ from tests.pipeline.capturing import Kept, position
 
 def _change(offset: int) -> Change:
     source = {"file": "b.000002", "pos": offset, "row": 0, "ts_ms": 0}
-    return Change("shard_0.f.t", '{"id":1}', json.dumps({"source": source}))
+    return Change("shard_0.f.t", b'{"id":1}', json.dumps({"source": source}).encode())
 
 
 def _batch(*offsets: int, after: int) -> Batch:

@@ -42,9 +42,8 @@ class RecordedStream:
 def row(op: str, offset: int, after: Any, *, number: int = 0, rank: int = 0) -> Change:
     source = {"file": "binlog.000003", "pos": offset, "row": number, "ts_us": 1_700_000_000_123_456}
     value = {"before": None, "after": after, "source": source, "op": op, "ts_ms": 1_700_000_000_500}
-    return Change(
-        "shard_0.flickr.photos", json.dumps(after), json.dumps(value, separators=(",", ":")), rank
-    )
+    text = json.dumps(value, separators=(",", ":")).encode()
+    return Change("shard_0.flickr.photos", json.dumps(after).encode(), text, rank)
 
 
 def ddl(offset: int, tables: Sequence[str]) -> Change:
@@ -54,7 +53,7 @@ def ddl(offset: int, tables: Sequence[str]) -> Change:
         "ddl": "ALTER TABLE ...",
         "tableChanges": [{"type": "ALTER", "id": f'"flickr"."{t}"', "table": {}} for t in tables],
     }
-    return Change("shard_0", '{"databaseName":"flickr"}', json.dumps(value), 0)
+    return Change("shard_0", b'{"databaseName":"flickr"}', json.dumps(value).encode(), 0)
 
 
 PLACE = b'"source":{"file":"binlog.000001","pos":4,"row":0}'
@@ -84,8 +83,8 @@ def test_delta_lands_with_its_envelope(catalog: Catalog, stream: RecordedStream)
     stream.put(change, epoch=4)
     landed = land(catalog, stream)  # type: ignore[arg-type]
     (found,) = deltas(catalog)
-    assert found["payload"] == change.value  # to the last byte
-    assert found["key"] == change.key
+    assert found["payload"].encode() == change.value  # to the last byte
+    assert found["key"].encode() == change.key
     assert (found["table_name"], found["shard"], found["op"]) == ("photos", "shard_0", "u")
     assert (found["epoch"], found["binlog_file"]) == (4, 3)
     assert (found["binlog_offset"], found["row_number"]) == (12345, 2)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smug_platform.stream import aggregate
 from smug_platform.stream.aggregate import MAGIC, DamagedRecord, pack, unpack
 
 PAIRS = st.lists(st.tuples(st.text(min_size=1, max_size=40), st.binary(max_size=300)), min_size=1)
@@ -33,6 +34,32 @@ def published(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
 @given(PAIRS)
 def test_what_is_packed_unpacks_in_order(pairs: list[tuple[str, bytes]]):
     assert unpack(pack(pairs, "0")) == [data for _, data in pairs]
+
+
+@given(PAIRS, st.integers(0, 2**128 - 1).map(str))
+def test_a_pack_is_byte_for_byte_what_protobuf_writes(pairs: list[tuple[str, bytes]], place: str):
+    assert_written_as_by_protobuf(pairs, place)
+
+
+@pytest.mark.parametrize("size", [126, 127, 128, 16_370, 16_383, 16_384, 2_097_152])
+def test_a_pack_of_any_size_is_what_protobuf_writes(size: int):
+    """Around each length at which a number takes a byte more."""
+    assert_written_as_by_protobuf([("k" * size, b"x" * size), ("k", b"")], "0")
+
+
+def test_a_pack_of_many_keys_is_what_protobuf_writes():
+    assert_written_as_by_protobuf([(f"{n}", b"%d" % n) for n in range(20_000)], "0")
+
+
+def assert_written_as_by_protobuf(pairs: list[tuple[str, bytes]], place: str) -> None:
+    message = aggregate._AggregatedRecord()
+    message.explicit_hash_key_table.append(place)
+    keys = list(dict.fromkeys(key for key, _ in pairs))
+    message.partition_key_table.extend(keys)
+    index = {key: number for number, key in enumerate(keys)}
+    for key, data in pairs:
+        message.records.add(partition_key_index=index[key], explicit_hash_key_index=0, data=data)
+    assert pack(pairs, place)[len(MAGIC) : -16] == message.SerializeToString()
 
 
 def test_their_deaggregator_reads_ours(published: tuple[ModuleType, ModuleType]):

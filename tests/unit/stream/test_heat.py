@@ -3,7 +3,7 @@
 from smug_platform.capture.change import Change
 from smug_platform.capture.sink import is_hot
 from smug_platform.stream import heat
-from smug_platform.stream.heat import Thermometer
+from smug_platform.stream.heat import Thermometer, sample
 from smug_platform.stream.lanes import LANES
 
 
@@ -15,7 +15,7 @@ class Clock:
 
 
 def change(key: int | None, table: str = "photos") -> Change:
-    return Change(f"shard_0.flickr.{table}", f'{{"id":{key}}}' if key else None, "{}")
+    return Change(f"shard_0.flickr.{table}", b'{"id":%d}' % key if key else None, b"{}")
 
 
 def test_a_key_that_most_goes_to_is_named_with_its_lane() -> None:
@@ -83,3 +83,24 @@ def test_a_hot_key_is_still_told_where_keys_are_too_many_to_keep() -> None:
     assert found is not None
     assert found.key == 'photos {"id":1}'
     assert found.key_share == 0.5
+
+
+def test_of_a_large_batch_a_sample_stands_for_all_of_it() -> None:
+    """One in four changes is of one row."""
+    counted = Thermometer(Clock())
+    batch = [change(1 if number % 4 == 0 else 100 + number) for number in range(4096)]
+    for _ in range(200):
+        taken = list(sample(batch))
+        assert len(taken) == 256
+        for one, times in taken:
+            counted.count(one, 0, 100, times)
+    found = counted.read()
+    assert found is not None
+    assert (found.records, found.bytes) == (200 * 4096, 200 * 4096 * 100)
+    assert found.key == 'photos {"id":1}'
+    assert 0.2 < found.key_share < 0.3
+
+
+def test_of_a_small_batch_each_change_counts() -> None:
+    batch = [change(number) for number in range(1, 511)]
+    assert list(sample(batch)) == [(one, 1) for one in batch]

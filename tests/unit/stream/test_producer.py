@@ -43,7 +43,8 @@ def producer(service: Any, tmp_path: Path, **options: Any) -> Producer:
 
 
 def row(key: int, number: int, text: str = "") -> Change:
-    return Change(f"{SHARD}.flickr.photos", f'{{"id":{key}}}', f'{{"n":{number},"t":"{text}"}}')
+    value = f'{{"n":{number},"t":"{text}"}}'
+    return Change(f"{SHARD}.flickr.photos", b'{"id":%d}' % key, value.encode())
 
 
 def arrived(service: KinesisInMemory) -> list[dict[str, Any]]:
@@ -234,7 +235,7 @@ def test_a_record_over_the_limit_is_claimed(tmp_path: Path, size: int):
 def test_M08_schema_changes_reach_every_lane_before_the_rows_that_need_them(tmp_path: Path):
     """M08: whatever lane is read, the change of the schema comes first."""
     service = KinesisInMemory()
-    ddl = Change(SHARD, '{"databaseName":"flickr"}', '{"ddl":"ALTER"}')
+    ddl = Change(SHARD, b'{"databaseName":"flickr"}', b'{"ddl":"ALTER"}')
     rows = [row(n, n) for n in range(200)]
     producer(service, tmp_path).publish(SHARD, 1, [*rows[:100], ddl, *rows[100:]])
     lanes: dict[str, list[dict[str, Any]]] = {}
@@ -262,7 +263,7 @@ def test_the_heat_is_of_what_was_published_each_change_once(tmp_path: Path):
     chance = random.Random(1)
     service.refuse = lambda _call, _record: chance.random() < 0.5
     sent = producer(service, tmp_path)
-    ddl = Change(SHARD, '{"databaseName":"flickr"}', '{"ddl":"ALTER"}')
+    ddl = Change(SHARD, b'{"databaseName":"flickr"}', b'{"ddl":"ALTER"}')
     sent.publish(SHARD, 1, [ddl, *(row(1, n, "x" * 100) for n in range(50))])
     found = sent.heat()
     assert found is not None
