@@ -24,6 +24,7 @@ from smug_platform.capture.sink import Sink
 from smug_platform.capture.state import State
 from smug_platform.capture.status import Meter
 from smug_platform.capture.store import Hold
+from smug_platform.capture.walk import without_unread
 
 _BATCHES = 2
 _TICK_SECONDS, _SHORT_SECONDS = 0.05, 0.002
@@ -163,7 +164,7 @@ class Publisher:
             self._rest = None
             self._publish(batch)
         else:  # the offset stays: what came before comes twice if this run ends here
-            self._send(before)
+            self._send(without_unread(before, self._state.unread))
             self._rest = replace(batch, changes=batch.changes[len(before) :])
 
     @property
@@ -196,7 +197,9 @@ class Publisher:
             self._hold.check()
             self.busy = True
             try:
-                self._sink.publish(self._shard, state.epoch, batch.changes)
+                self._sink.publish(
+                    self._shard, state.epoch, without_unread(batch.changes, state.unread)
+                )
             finally:
                 self.busy = False
             now = time.time()
@@ -215,7 +218,7 @@ class Publisher:
             self.begun = str(offset["file"]), int(offset["pos"])
         history = self._history.keep()  # before the offset that needs it
         with self._lock:
-            if self._state.in_snapshot and not state.in_snapshot:
+            if self._state.in_snapshot and not state.in_snapshot and not state.unread:
                 self._meter.enter("streaming")
             now = self._state
             self._state = replace(state, mark=now.mark, history=history, unread=now.unread)
