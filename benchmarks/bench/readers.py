@@ -24,6 +24,7 @@ from smug_platform.capture.doctor import preflight
 from smug_platform.capture.engine import Engine, build
 from smug_platform.capture.jvm import start_jvm
 from smug_platform.capture.resources import open_store
+from smug_platform.capture.written import Written
 from smug_platform.settings import Shard
 from smug_platform.stream.claims import Claims
 from smug_platform.stream.client import kinesis_client
@@ -55,7 +56,7 @@ def settle(job: Job) -> None:
     def look() -> None:
         while not clock.done.wait(0.2):
             states = [store.state(shard.name) for shard in job.settings.shards]
-            if all(state and not state.in_snapshot for state in states):
+            if all(state and not state.in_snapshot and not state.unread for state in states):
                 clock.done.set()
 
     clock.left = dict.fromkeys(clock.left, sys.maxsize)
@@ -66,7 +67,10 @@ def settle(job: Job) -> None:
 def _ours(job: Job, clock: Clock) -> tuple[float, float]:
     class Counting(Producer):
         def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
-            rows = sum(change.topic != shard for change in changes)
+            if isinstance(changes, Written):
+                rows = len(changes)
+            else:
+                rows = sum(change.topic != shard for change in changes)
             if rows:
                 clock.begin()
             super().publish(shard, epoch, changes)

@@ -73,7 +73,8 @@ class Capture:
         names = [shard.name for shard in self.settings.shards]
         wait(
             lambda: all(
-                (s := state_of(self.settings, name)) and not s.in_snapshot for name in names
+                (s := state_of(self.settings, name)) and not s.in_snapshot and not s.unread
+                for name in names
             ),
             alive=self.check,
         )
