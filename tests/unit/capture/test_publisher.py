@@ -19,9 +19,9 @@ from smug_platform.capture.store import Hold, Store
 from tests.pipeline.capturing import Kept, position
 
 
-def _change(offset: int) -> Change:
+def _change(offset: int, key: int = 1) -> Change:
     source = {"file": "b.000002", "pos": offset, "row": 0, "ts_ms": 0}
-    return Change("shard_0.f.t", '{"id":1}', json.dumps({"source": source}))
+    return Change("shard_0.f.t", f'{{"id":{key}}}', json.dumps({"source": source}))
 
 
 def _batch(*offsets: int, after: int) -> Batch:
@@ -112,3 +112,25 @@ def test_the_stream_can_be_stopped_where_it_is_and_then_at_a_place(tmp_path: Pat
         _await(lambda: publisher.reached == (2, 60))
     assert _places(kept) == [10, 50, 60]
     assert publisher.state.unread == (Unread("t"),)
+
+
+def test_changes_of_rows_that_are_yet_to_be_read_are_left_out_and_passed(tmp_path: Path) -> None:
+    with _publishing(tmp_path) as (publisher, kept, hold):
+        unread = Unread("t", low=("2",), high=("9",), numbers=("id",))
+        publisher.remember(lambda state: replace(state, unread=(unread,)))
+        publisher.stop_before((2, 30))
+        publisher.start()
+        changes = [_change(10, 2), _change(20, 3), _change(30, 3), _change(40, 4), _change(50, 10)]
+        publisher.offer(Batch(changes, json.dumps({"file": "b.000002", "pos": 50})))
+        publisher.offer_rows(
+            [_change(30, 3)],
+            lambda state: replace(state, unread=(replace(unread, low=("3",)),)),
+        )
+        _await(lambda: publisher.is_idle)
+        assert _places(kept) == [10, 30]
+        publisher.go_on()
+        _await(lambda: publisher.reached == (2, 50))
+        state = hold.state()
+    assert _places(kept) == [10, 30, 30, 50]  # of the row that was read, and of one after the last
+    assert state is not None
+    assert state.position == Position(1, 2, 50)
