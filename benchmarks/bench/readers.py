@@ -56,7 +56,7 @@ def settle(job: Job) -> None:
     def look() -> None:
         while not clock.done.wait(0.2):
             states = [store.state(shard.name) for shard in job.settings.shards]
-            if all(state and not state.in_snapshot and not state.unread for state in states):
+            if all(state and state.is_whole for state in states):
                 clock.done.set()
 
     clock.left = dict.fromkeys(clock.left, sys.maxsize)

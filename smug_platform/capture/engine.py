@@ -113,7 +113,7 @@ class Engine:
             self._hold, self._folder, self._shard, self._source, self._sink, landed=self._landed
         )
         note = f"new snapshot: {decision.reason}" if decision.reason else ""
-        phase: Phase = "snapshot" if state.in_snapshot or state.unread else "streaming"
+        phase: Phase = "streaming" if state.is_whole else "snapshot"
         self._meter.begin(phase, state.epoch, state.position, note=note)
         self._tell()
         publisher = Publisher(self._hold, self._sink, state, self._meter, history=history)

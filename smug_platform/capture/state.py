@@ -74,6 +74,11 @@ class State:
         return self.offset is None or bool(json.loads(self.offset).get("snapshot"))
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all rows of all tables have been published."""
+        return not self.in_snapshot and not self.unread
+
+    @property
     def log(self) -> tuple[str, int] | None:
         """The binlog file and offset at which capture goes on."""
         if self.offset is None:
