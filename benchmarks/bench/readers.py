@@ -41,14 +41,6 @@ def ours(job: Job) -> tuple[float, float]:
     return _ours(job, clock_of(job))
 
 
-def in_pieces(job: Job) -> tuple[float, float]:
-    """The table read anew in pieces by its key, from its first row to its last."""
-    store = open_store(job.settings)
-    for shard in job.settings.shards:
-        store.ask(shard.name, job.shape)
-    return _ours(job, clock_of(job))
-
-
 def settle(job: Job) -> None:
     """Capture the rows that there are, and remember a place after them."""
     clock, store = clock_of(job), open_store(job.settings)
@@ -79,20 +71,17 @@ def _ours(job: Job, clock: Clock) -> tuple[float, float]:
     def run(shard: Shard) -> None:
         stream = job.settings.stream
         sink = Counting(kinesis_client(stream), stream.name, Claims(job.settings.claims))
-        hold = hold_of(job, shard)
-        while not clock.done.is_set():  # a run ends once it has the schema of what it reads anew
-            engine = Engine(
-                shard,
-                lambda: job.source,
-                sink,
-                hold=hold,
-                folder=folder_of(job, shard),
-                logs=job.settings.home / "logs",
-                landed=ALL_LANDED,
-            )
-            stop = engine.stop
-            threading.Thread(target=lambda stop=stop: (clock.done.wait(), stop())).start()
-            engine.run()
+        engine = Engine(
+            shard,
+            lambda: job.source,
+            sink,
+            hold=hold_of(job, shard),
+            folder=folder_of(job, shard),
+            logs=job.settings.home / "logs",
+            landed=ALL_LANDED,
+        )
+        threading.Thread(target=lambda: (clock.done.wait(), engine.stop())).start()
+        engine.run()
         sink.close()
 
     return each_shard(job, clock, run)
