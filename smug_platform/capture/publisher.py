@@ -56,6 +56,7 @@ class Publisher:
         self._rows = queue.Queue(_BATCHES)
         self._limit: tuple[int, int] | None = None
         self._rest: Batch | None = None
+        self._held_at: tuple[int, int] | None = None
         self.has_stopped = threading.Event()
         self.failure: BaseException | None = None
         self.busy = False
@@ -147,7 +148,7 @@ class Publisher:
         """Publish the next that may be: of the stream, or rows while it stands. Raises Empty."""
         with self._turn:  # rows that are offered once a place was given are not taken before it
             limit = self._limit
-            stands = limit is not None and (self._rest is not None or self.reached >= limit)
+            stands = limit is not None and (self._held_at == limit or self.reached >= limit)
             rows = self._rows.get_nowait() if stands and not self._rows.empty() else None
             if stands:
                 self.has_stopped.set()
@@ -160,12 +161,15 @@ class Publisher:
             return
         batch = self._rest or self._queue.get(timeout=_TICK_SECONDS)
         before = batch.changes if limit is None else _before(batch, limit, self._state.epoch)
-        if len(before) == len(batch.changes):
-            self._rest = None
+        is_past = limit is not None and replace(self._state, offset=batch.offset).place > limit
+        if len(before) == len(batch.changes) and not is_past:
+            self._rest = self._held_at = None
             self._publish(batch)
-        else:  # the offset stays: what came before comes twice if this run ends here
+        else:
+            # The offset stays. What came before comes twice if this run ends here, and a table that
+            # is streamed from the place on has its changes: an offset also passes what nobody takes
             self._send(without_unread(before, self._state.unread))
-            self._rest = replace(batch, changes=batch.changes[len(before) :])
+            self._rest, self._held_at = replace(batch, changes=batch.changes[len(before) :]), limit
 
     @property
     def reached(self) -> tuple[int, int]:

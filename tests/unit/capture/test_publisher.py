@@ -85,6 +85,38 @@ def test_a_source_without_changes_reaches_the_place_too(tmp_path: Path) -> None:
     assert publisher.state.log == ("b.000002", 100)
 
 
+def test_an_offset_past_the_place_waits_too(tmp_path: Path) -> None:
+    """Changes of a table that is not streamed yet may lie between: the next run takes them."""
+    with _publishing(tmp_path) as (publisher, kept, hold):
+        publisher.stop_before((2, 100))
+        publisher.start()
+        publisher.offer_rows([_change(100)])
+        publisher.offer(_batch(10, after=150))
+        _await(lambda: publisher.is_idle)
+        assert _places(kept) == [10, 100]
+        state = hold.state()
+        assert state is not None
+        assert state.log == ("b.000002", 4)
+        publisher.go_on()
+        _await(lambda: publisher.reached == (2, 150))
+    assert _places(kept) == [10, 100]
+
+
+def test_what_was_held_at_one_place_goes_on_to_the_next(tmp_path: Path) -> None:
+    with _publishing(tmp_path) as (publisher, kept, _):
+        publisher.stop_before((2, 100))
+        publisher.start()
+        publisher.offer(_batch(10, 110, 210, after=210))
+        _await(publisher.has_stopped.is_set)
+        publisher.stop_before((2, 200))
+        publisher.offer_rows([_change(200)])
+        _await(lambda: publisher.is_idle)
+        assert _places(kept) == [10, 110, 200]
+        publisher.go_on()
+        _await(lambda: publisher.reached == (2, 210))
+    assert _places(kept) == [10, 110, 200, 210]
+
+
 def test_before_the_place_the_stream_goes_on_and_the_rows_wait(tmp_path: Path) -> None:
     with _publishing(tmp_path) as (publisher, kept, _):
         publisher.stop_before((2, 100))
