@@ -6,7 +6,7 @@ limit), ours, a handler that puts record by record with Debezium as it comes, an
 `mysql-replication`. The last two get a part of the changes, for they are slow. Everything runs on
 this machine's cores: with `moto` as stream it takes most of them, so a sink that only answers is
 measured too. `cores us` is what a change costs the reader's own process. Snapshots are of the same
-tables, rows a second; then the same rows are read anew in pieces, whose limit is the engine's too.
+tables, rows a second: ours are read in pieces, the others' by Debezium.
 """
 
 import multiprocessing
@@ -34,7 +34,6 @@ _SLOW = 4  # they get so many times fewer, yet enough for a compiler that warms 
 READERS: dict[str, Callable[[Job], tuple[float, float]]] = {
     "engine alone": readers.alone,
     "ours": readers.ours,
-    "in pieces": readers.in_pieces,
     "record by record": readers.record_by_record,
     "mysql-replication": pure.pure_python,
 }
@@ -102,14 +101,9 @@ def _measure(bench: Bench, shapes: list[str], shards: str, sinks: str, only: lis
     for shape in shapes:
         fill(bench.settings, shape, bench.rows)
         limits: dict[int, float] = {}
-        for what, count in (
-            ("snapshot", bench.rows),
-            ("read anew", bench.rows),
-            ("changes", bench.changes),
-        ):
-            if what == "read anew":
-                _remember(bench, shape)
+        for what, count in (("snapshot", bench.rows), ("changes", bench.changes)):
             if what == "changes":
+                _remember(bench, shape)
                 update(bench.settings, shape, bench.rows, bench.changes)
             for at_once in map(int, shards.split(",")):
                 for name, reader, sink in _runs(what, sinks.split(","), only):
@@ -135,13 +129,9 @@ def _measure(bench: Bench, shapes: list[str], shards: str, sinks: str, only: lis
 def _runs(
     what: str, sinks: list[str], only: list[str]
 ) -> Iterator[tuple[str, Callable[[Job], tuple[float, float]], str]]:
-    """The engine alone once, the others into each sink; pure Python has no snapshot, and only ours
-    reads a table anew in pieces.
-    """
+    """The engine alone once, the others into each sink; pure Python has no snapshot."""
     for name, reader in READERS.items():
         if (only and name not in only) or (what == "snapshot" and name == "mysql-replication"):
-            continue
-        if (name == "in pieces") != (what == "read anew"):
             continue
         for sink in ["none"] if name == "engine alone" else sinks:
             yield name, reader, sink

@@ -34,6 +34,7 @@ from smug_platform.capture.doctor import preflight
 from smug_platform.capture.engine import Engine
 from smug_platform.capture.jvm import start_jvm
 from smug_platform.capture.resources import open_store
+from smug_platform.capture.written import Written
 from smug_platform.settings import Shard
 from smug_platform.stream.claims import Claims
 from smug_platform.stream.client import kinesis_client
@@ -56,14 +57,6 @@ def ours(job: Job) -> tuple[float, float]:
     return _ours(job, clock_of(job))
 
 
-def in_pieces(job: Job) -> tuple[float, float]:
-    """The table read anew in pieces by its key, from its first row to its last."""
-    store = open_store(job.settings)
-    for shard in job.settings.shards:
-        store.ask(shard.name, job.shape)
-    return _ours(job, clock_of(job))
-
-
 def settle(job: Job) -> None:
     """Capture the rows that there are, and remember a place after them."""
     clock, store = clock_of(job), open_store(job.settings)
@@ -71,7 +64,7 @@ def settle(job: Job) -> None:
     def look() -> None:
         while not clock.done.wait(0.2):
             states = [store.state(shard.name) for shard in job.settings.shards]
-            if all(state and not state.in_snapshot for state in states):
+            if all(state and state.is_whole for state in states):
                 clock.done.set()
 
     clock.left = dict.fromkeys(clock.left, sys.maxsize)
@@ -82,7 +75,10 @@ def settle(job: Job) -> None:
 def _ours(job: Job, clock: Clock) -> tuple[float, float]:
     class Counting(Producer):
         def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
-            rows = sum(change.topic != shard for change in changes)
+            if isinstance(changes, Written):
+                rows = len(changes)
+            else:
+                rows = sum(change.topic != shard for change in changes)
             if rows:
                 clock.begin()
             super().publish(shard, epoch, changes)
@@ -91,20 +87,17 @@ def _ours(job: Job, clock: Clock) -> tuple[float, float]:
     def run(shard: Shard) -> None:
         stream = job.settings.stream
         sink = Counting(kinesis_client(stream), stream.name, Claims(job.settings.claims))
-        hold = hold_of(job, shard)
-        while not clock.done.is_set():  # a run ends once it has the schema of what it reads anew
-            engine = Engine(
-                shard,
-                lambda: job.source,
-                sink,
-                hold=hold,
-                folder=folder_of(job, shard),
-                logs=job.settings.home / "logs",
-                landed=ALL_LANDED,
-            )
-            stop = engine.stop
-            threading.Thread(target=lambda stop=stop: (clock.done.wait(), stop())).start()
-            engine.run()
+        engine = Engine(
+            shard,
+            lambda: job.source,
+            sink,
+            hold=hold_of(job, shard),
+            folder=folder_of(job, shard),
+            logs=job.settings.home / "logs",
+            landed=ALL_LANDED,
+        )
+        threading.Thread(target=lambda: (clock.done.wait(), engine.stop())).start()
+        engine.run()
         sink.close()
 
     return each_shard(job, clock, run)

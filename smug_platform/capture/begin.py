@@ -10,9 +10,11 @@ from shutil import rmtree
 
 from smug_platform.capture import server as source_server
 from smug_platform.capture.config import HISTORY, OFFSETS, captured
+from smug_platform.capture.contract import read_tables
 from smug_platform.capture.epoch import Decision, Server, Stream, decide
 from smug_platform.capture.history import History
 from smug_platform.capture.jvm import write_offsets
+from smug_platform.capture.pieces import unread_of
 from smug_platform.capture.sink import Landed, Sink
 from smug_platform.capture.state import State
 from smug_platform.capture.store import Hold
@@ -25,6 +27,7 @@ def begin(
 ) -> tuple[State, Decision, History]:
     """Put a folder into the shape in which Debezium goes on, or begins with a snapshot.
 
+    Of that the tables that can be read in pieces are left out, and unread in the state.
     folder: of this lease's own, named by its counter. The virtual machine must run. Raises
     SourceError, and LeaseLost before anything was asked of the server as a replica.
     """
@@ -40,6 +43,10 @@ def begin(
         if not decision.snapshot and not history.restore():
             decision = Decision(decision.epoch, snapshot=True, reason="the schema history was lost")
         state = first_state(before, server, decision, sink.incarnation, captured(source))
+        if decision.snapshot:
+            held = read_tables(connection, source)
+            found = (unread_of(table, held.get(table.name)) for table in source.tables)
+            state = replace(state, unread=tuple(one for one in found if one))
         hold.save(state)
         hold.forget_history(state.history)
         if decision.snapshot:

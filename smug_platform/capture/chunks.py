@@ -5,8 +5,8 @@ view of the server at that same place. They go out there, between what came befo
 after, so that what is on the stream stays in the order of positions. Then the stream catches up.
 The last key stands in the state with what was published: whoever has the shard next goes on there.
 
-A row that moves to a key that was read already comes by the stream, as does every other change:
-the table is streamed since before its first piece.
+The table is streamed since before its first piece. A row that moves to a key that was read already
+comes by the stream, as does every other change of what was read; see `walk`.
 """
 
 import logging
@@ -15,41 +15,41 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import orjson
-from pymysql.cursors import Cursor, SSCursor
 
 from smug_platform.capture import server as source_server
 from smug_platform.capture.change import Change
 from smug_platform.capture.contract import quoted, read_tables
 from smug_platform.capture.failures import SourceUnavailable
-from smug_platform.capture.images import Image, image_of, key_text
+from smug_platform.capture.images import Image, image_of
+from smug_platform.capture.pieces import Pieces, Row
 from smug_platform.capture.position import file_number
 from smug_platform.capture.publisher import Closed, Publisher
 from smug_platform.capture.reread import check_server
 from smug_platform.capture.state import State, Unread
 from smug_platform.capture.status import Meter
 from smug_platform.capture.store import Hold
+from smug_platform.capture.written import Written, spelled
 from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source
-
-Row: TypeAlias = Sequence[Any]
-"""Key and image as JSON, then the key's values."""
 
 _log = logging.getLogger(__name__)
 
 # How long the stream is held at most, and how many times that it then has to catch up.
 _WINDOW_SECONDS, _CATCH_UP = 2.0, 4.0
-# A piece is one SELECT, which holds off an ALTER of the table while it runs.
-_PIECE_ROWS = 20_000
-_FETCHED_ROWS, _BATCH_ROWS, _BATCH_BYTES = 256, 4096, 8 * 1024 * 1024
+# So many tables are looked up for one window: all of them are as they were when it began.
+_WINDOW_TABLES = 50
+# A row that may be more than a record of the stream takes is a change like any other.
+_LONG_BYTES = 256 * 1024
 _RETRY_SECONDS, _REFUSED_SECONDS, _TICK_SECONDS = 1.0, 30.0, 0.02
 
 
 class Chunks:
-    """Reads the tables of `State.unread` one after the other, on a thread of its own.
+    """Reads the tables of `State.unread` one after the other, on a thread of its own: those of a
+    first snapshot, and those that are read anew.
 
     source: what is streamed. failure: what ended it, a NeedsSnapshot for instance. What may pass
     is tried again; a table that can't be read waits, in sight, and the next has its turn.
@@ -62,6 +62,7 @@ class Chunks:
         self._publisher, self._meter = publisher, meter
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
+        self._at: Unread | None = None
         self.failure: BaseException | None = None
 
     def work(self) -> None:
@@ -77,8 +78,8 @@ class Chunks:
 
     def _run(self) -> None:
         try:
-            while not self._closed.is_set() and (unread := self._publisher.state.unread):
-                self._attend(unread[0])
+            while not self._closed.is_set() and self._publisher.state.unread:
+                self._attend()
             self._meter.end_reading()
         except Closed:
             return
@@ -87,75 +88,95 @@ class Chunks:
         finally:
             self._thread = None
 
-    def _attend(self, unread: Unread) -> None:
-        """Read on in one table for a while."""
+    def _attend(self) -> None:
+        """Read on for a while."""
         try:
             with source_server.connect(self._shard) as connection:
-                self._read_on(connection, unread)
+                self._read_on(connection)
         except SourceUnavailable as error:
-            _log.warning("%s: %s is read on later: %s", self._shard.name, unread.table, error)
+            _log.warning("%s is read on later: %s", self._shard.name, error)
             self._closed.wait(_RETRY_SECONDS)
         except SourceError as error:
-            if error.passes:
+            if error.passes or self._at is None:
                 raise
-            _log.error("%s: %s can't be read: %s", self._shard.name, unread.table, error)
+            _log.error("%s: %s can't be read: %s", self._shard.name, self._at.table, error)
             self._meter.say(f"waits: {error}")
-            self._publisher.remember(lambda state: _without(state, unread, last=True))
+            self._publisher.remember(partial(_without, unread=self._at, last=True))
             self._closed.wait(_REFUSED_SECONDS)
 
-    def _read_on(self, connection: source_server.Connection, unread: Unread) -> None:
-        """Read for one window, then let the stream catch up."""
+    def _read_on(self, connection: source_server.Connection) -> None:
+        """Read table after table for one window, then let the stream catch up."""
         check_server(connection, self._shard, self._publisher.state)
-        database, table = self._source.database, unread.table
-        name = f"{quoted(database)}.{quoted(table)}"
-        defined = source_server.definition(connection, name)
-        image = self._image(connection, unread)
-        if image is None:
+        tables = list(self._tables(connection))
+        if not tables:
             return
-        about = source_server.count_about(connection, database, table)
-        self._meter.read_anew(table, unread.rows, about)
         began = time.monotonic()
         try:
             view = self._open_view(connection)
-            pieces = _Pieces(connection, image, name, defined)
-            for rows, now in pieces.read(unread, until=time.monotonic() + _WINDOW_SECONDS):
-                if now is None:
-                    self._publisher.offer_rows([], lambda state: _without(state, unread))
-                    self._hold.answer(table, unread.asked_at)
+            until = time.monotonic() + _WINDOW_SECONDS
+            for table in tables:
+                self._read_table(connection, table, view, until)
+                if time.monotonic() > until:
                     break
-                self._publisher.offer_rows(
-                    self._changes(table, view, rows), partial(_read_up_to, now=now)
-                )
-                self._meter.read_anew(table, now.rows, about)
         finally:
             self._await(lambda: self._publisher.is_idle)
             self._publisher.go_on()
         self._catch_up(connection, time.monotonic() - began)
 
-    def _image(self, connection: source_server.Connection, unread: Unread) -> Image | None:
-        """How the table is read; None where it is to be read no more, or not in this way."""
-        declared = [table for table in self._source.tables if table.name == unread.table]
-        source = replace(self._source, tables=tuple(declared))
-        held = read_tables(connection, source).get(unread.table)
-        image = image_of(declared[0], held) if declared and held else None
-        if image is None:  # it was dropped, or altered so that Debezium has to read it
-            if held is not None:
-                self._hold.ask(unread.table)
-            self._publisher.remember(lambda state: _without(state, unread))
-        return image
+    def _tables(self, connection: source_server.Connection) -> Iterator["_Table"]:
+        """The next tables to be read. What is to be read no more, or not in this way, is unread no
+        more.
+        """
+        held = read_tables(connection, self._source)
+        declared = {table.name: table for table in self._source.tables}
+        for unread in self._publisher.state.unread[:_WINDOW_TABLES]:
+            table, holds = declared.get(unread.table), held.get(unread.table)
+            image = image_of(table, holds) if table and holds else None
+            if holds is None or image is None or image.numbers != unread.numbers:
+                if table and holds:  # it was altered, and has to be read otherwise
+                    self._hold.ask(unread.table)
+                self._publisher.remember(partial(_without, unread=unread))
+                continue
+            name = f"{quoted(self._source.database)}.{quoted(unread.table)}"
+            yield _Table(
+                unread, image, name, source_server.definition(connection, name), holds.rows
+            )
 
-    def _open_view(self, connection: source_server.Connection) -> "_View":
-        """A view of the server, and the stream on its way to the place of it."""
-        self._publisher.stop_before()
-        self._await(self._publisher.has_stopped.is_set)
-        file, offset = source_server.open_view(connection)
-        self._publisher.stop_before((file_number(file), offset))
-        now = source_server.ask_one(connection, "SELECT UNIX_TIMESTAMP() AS now")["now"]
-        return _View(file, offset, int(now))
+    def _read_table(
+        self, connection: source_server.Connection, table: "_Table", view: "_View", until: float
+    ) -> None:
+        """Read on in one table."""
+        unread, name = table.unread, table.unread.table
+        self._at = unread
+        self._meter.read_anew(name, unread.rows, table.about, in_pieces=True)
+        pieces = Pieces(connection, table.image, table.name, table.defined)
+        for rows, now in pieces.read(unread, until=until):
+            if now is None:
+                self._publisher.offer_rows([], partial(_without, unread=unread))
+                self._hold.answer(name, unread.asked_at)
+                return
+            changes = self._changes(name, view, rows)
+            self._publisher.offer_rows(changes, partial(_read_up_to, now=now))
+            self._meter.add(len(rows), now=time.time())
+            self._meter.read_anew(name, now.rows, table.about, in_pieces=True)
 
-    def _changes(self, table: str, view: "_View", rows: Sequence[Row]) -> list[Change]:
+    def _changes(self, table: str, view: "_View", rows: Sequence[Row]) -> Sequence[Change]:
         """Rows as the changes that Debezium makes of those of a snapshot."""
-        source = {
+        about = {"source": self._place(table, view), "transaction": None, "op": "r"}
+        now = time.time_ns()
+        clock = f'"ts_ms":{now // 10**6},"ts_us":{now // 1000},"ts_ns":{now}'
+        written = Written(
+            f"{self._shard.name}.{self._source.database}.{table}",
+            [spelled(key) for key, _ in rows],
+            [image for _, image in rows],
+            f",{orjson.dumps(about).decode()[1:-1]},{clock}}}".encode(),
+        )
+        is_long = any(len(image) > _LONG_BYTES for image in written.images)
+        return list(written) if is_long else written
+
+    def _place(self, table: str, view: "_View") -> dict[str, Any]:
+        """What Debezium says of where a row comes from."""
+        return {
             "version": "smug_platform",
             "connector": self._source.connector,
             "name": self._shard.name,
@@ -174,14 +195,15 @@ class Chunks:
             "thread": None,
             "query": None,
         }
-        now = time.time_ns()
-        about = orjson.dumps({"source": source, "transaction": None, "op": "r"}).decode()
-        end = f',{about[1:-1]},"ts_ms":{now // 10**6},"ts_us":{now // 1000},"ts_ns":{now}}}'
-        topic = f"{self._shard.name}.{self._source.database}.{table}"
-        return [
-            Change(topic, key_text(key).encode(), f'{{"before":null,"after":{row}{end}'.encode())
-            for key, row, *_ in rows
-        ]
+
+    def _open_view(self, connection: source_server.Connection) -> "_View":
+        """A view of the server, and the stream on its way to the place of it."""
+        self._publisher.stop_before()
+        self._await(self._publisher.has_stopped.is_set)
+        file, offset = source_server.open_view(connection)
+        self._publisher.stop_before((file_number(file), offset))
+        now = source_server.ask_one(connection, "SELECT UNIX_TIMESTAMP() AS now")["now"]
+        return _View(file, offset, int(now))
 
     def _catch_up(self, connection: source_server.Connection, held: float) -> None:
         """Wait until the stream is where the server was; not for ever, where it never gets there.
@@ -209,80 +231,14 @@ class _View:
 
 
 @dataclass(frozen=True)
-class _Pieces:
-    """The pieces of one table in one view. name: the table's, quoted. defined: as it was before.
+class _Table:
+    """A table as it was before the view was opened. name: quoted; about: so many rows."""
 
-    A view may read a table that has been altered since, under the names of now.
-    """
-
-    connection: source_server.Connection
+    unread: Unread
     image: Image
     name: str
     defined: str | None
-
-    def read(
-        self, unread: Unread, *, until: float
-    ) -> Iterator[tuple[Sequence[Row], Unread | None]]:
-        """Batches of rows, each with how far the table is read then; None at its end.
-
-        until: the moment, by the monotonic clock, after which no piece begins. Raises SourceError.
-        """
-        high = unread.high or self._last_key()
-        while high is not None and time.monotonic() < until:
-            before = unread.rows
-            for rows in self._piece(unread.low, high):
-                low = tuple(map(str, rows[-1][2:]))
-                unread = replace(unread, low=low, high=high, rows=unread.rows + len(rows))
-                yield rows, unread
-            if unread.rows - before < _PIECE_ROWS:
-                high = None
-        if high is None:
-            yield [], None
-
-    def _last_key(self) -> tuple[str, ...] | None:
-        """The table's last key now: what comes after it comes by the stream. None without rows."""
-        ends, order = ", ".join(self.image.ends), self.image.order("DESC")
-        with self.connection.cursor(Cursor) as cursor:
-            cursor.execute(f"SELECT {ends} FROM {self.name} ORDER BY {order} LIMIT 1")
-            found = cursor.fetchone()
-        return tuple(map(str, found)) if found else None
-
-    def _piece(self, low: Sequence[str] | None, high: Sequence[str]) -> Iterator[Sequence[Row]]:
-        image = self.image
-        what = ", ".join((image.key, image.row, *image.ends))
-        query = (
-            f"SELECT {what} FROM {self.name} WHERE {image.between(low, high)}"
-            f" ORDER BY {image.order()} LIMIT {_PIECE_ROWS}"
-        )
-        with self.connection.cursor(Cursor) as cursor:
-            cursor.execute("SAVEPOINT piece")
-            cursor.execute(f"SELECT 1 FROM {self.name} LIMIT 0")  # from here on it can't be altered
-        if source_server.definition(self.connection, self.name) != self.defined:
-            raise SourceUnavailable(f"{self.name} was altered", remedy="it is read on by itself")
-        with self.connection.cursor(SSCursor) as cursor:
-            cursor.execute(query)
-            taken: list[Row] = []
-            size = 0
-            while rows := cursor.fetchmany(_FETCHED_ROWS):
-                taken += rows
-                size += sum(map(_size, rows))
-                if len(taken) >= _BATCH_ROWS or size > _BATCH_BYTES:
-                    yield taken
-                    taken, size = [], 0
-            if taken:
-                yield taken
-        with self.connection.cursor(Cursor) as cursor:
-            cursor.execute("ROLLBACK TO SAVEPOINT piece")  # so that the table may be altered
-
-
-def _size(row: Row) -> int:
-    """Characters of a row image; raises SourceError for one that the server could not write."""
-    if row[1] is None:
-        raise SourceError(
-            f"the row of key {row[0]} is longer than the server's max_allowed_packet",
-            remedy="raise max_allowed_packet: values of bytes take four thirds of their length",
-        )
-    return len(row[1])
+    about: int
 
 
 def _read_up_to(state: State, *, now: Unread) -> State:

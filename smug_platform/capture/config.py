@@ -68,12 +68,18 @@ _FIXED = {
 
 
 def engine_properties(
-    shard: Shard, source: Source, folder: Path, *, columns: Mapping[str, Columns] | None = None
+    shard: Shard,
+    source: Source,
+    folder: Path,
+    *,
+    columns: Mapping[str, Columns] | None = None,
+    unread: Collection[str] = (),
 ) -> dict[str, str]:
     """The properties of one shard's engine.
 
     folder: where its offsets and schema history are. columns: from `preflight`; tables without
-    an entry are read with a plain `SELECT *`.
+    an entry are read with a plain `SELECT *`. unread: tables of which a snapshot brings DROP and
+    CREATE alone.
     """
     tables = [f"{source.database}.{table.name}" for table in source.tables]
     excluded = [
@@ -103,7 +109,7 @@ def engine_properties(
         **({"message.key.columns": ";".join(keys)} if keys else {}),
         "offset.storage.file.filename": str(folder / OFFSETS),
         "schema.history.internal.file.filename": str(folder / HISTORY),
-        **_selects(source, columns or {}),
+        **_selects(source, columns or {}, unread),
     }
 
 
@@ -148,8 +154,10 @@ def _exact(name: str) -> str:
     return re.escape(name)
 
 
-def _selects(source: Source, columns: Mapping[str, Columns]) -> dict[str, str]:
-    """How the snapshot reads the tables that `SELECT *` would not give exactly.
+def _selects(
+    source: Source, columns: Mapping[str, Columns], unread: Collection[str]
+) -> dict[str, str]:
+    """How the snapshot reads the tables that `SELECT *` would not give exactly, or not at all.
 
     A later column of the same name wins, so the list of all columns need not be known here. The
     server prints a FLOAT with six digits, and one made a DOUBLE with all of them.
@@ -162,6 +170,9 @@ def _selects(source: Source, columns: Mapping[str, Columns]) -> dict[str, str]:
             name = f"{source.database}.{table}"
             select = f"SELECT *, {', '.join(extra)} FROM `{source.database}`.`{table}`"
             selects[f"snapshot.select.statement.overrides.{name}"] = select
+    for table in unread:
+        select = f"SELECT * FROM `{source.database}`.`{table}` WHERE FALSE"
+        selects[f"snapshot.select.statement.overrides.{source.database}.{table}"] = select
     tables = [name.removeprefix("snapshot.select.statement.overrides.") for name in selects]
     return {"snapshot.select.statement.overrides": ",".join(tables), **selects} if selects else {}
 

@@ -13,6 +13,7 @@ import pymysql
 from smug_platform.capture.config import replica_id
 from smug_platform.capture.contract import Columns, Held, find_in_table, read_tables
 from smug_platform.capture.finding import Finding
+from smug_platform.capture.pieces import unread_of
 from smug_platform.capture.rights import find_in_rights
 from smug_platform.capture.server import (
     LACKS_PRIVILEGE,
@@ -88,9 +89,15 @@ def _examine(connection: Connection, shard: Shard, source: Source) -> Examined:
     else:
         for table in source.tables:
             found += find_in_table(source, table, tables.get(table.name), shard.name)
-        found += _of_first_snapshot(shard, variables, sum(held.rows for held in tables.values()))
+        found += _of_first_snapshot(shard, variables, _rows_at_once(source, tables))
     found += _in_time_zones(connection, shard)
     return Examined(shard, found, variables, tables)
+
+
+def _rows_at_once(source: Source, tables: Mapping[str, Held]) -> int:
+    """About how many rows a first snapshot reads before the stream begins: not those in pieces."""
+    held = {table: tables[table.name] for table in source.tables if table.name in tables}
+    return sum(found.rows for table, found in held.items() if not unread_of(table, found))
 
 
 def _of_first_snapshot(shard: Shard, variables: Variables, rows: int) -> Iterator[Finding]:
@@ -101,8 +108,8 @@ def _of_first_snapshot(shard: Shard, variables: Variables, rows: int) -> Iterato
             "warning",
             "snapshot_time",
             shard.name,
-            f"{shard.name}: a snapshot of its {rows:,} rows takes about {hours:,.1f} h, and binlogs"
-            f" are kept for {kept / 3600:,.1f} h",
+            f"{shard.name}: to read its {rows:,} rows that can't be read in pieces takes about"
+            f" {hours:,.1f} h, and binlogs are kept for {kept / 3600:,.1f} h",
             "keep them for twice as long (binlog_expire_logs_seconds), or load the tables by Glue:"
             " changes come after the snapshot, from the binlog of its beginning",
         )

@@ -113,11 +113,14 @@ class Engine:
             self._hold, self._folder, self._shard, self._source, self._sink, landed=self._landed
         )
         note = f"new snapshot: {decision.reason}" if decision.reason else ""
-        phase: Phase = "snapshot" if state.in_snapshot else "streaming"
+        phase: Phase = "streaming" if state.is_whole else "snapshot"
         self._meter.begin(phase, state.epoch, state.position, note=note)
         self._tell()
         publisher = Publisher(self._hold, self._sink, state, self._meter, history=history)
-        properties = engine_properties(self._shard, self._source, self._folder, columns=columns)
+        unread = [one.table for one in state.unread] if decision.snapshot else []
+        properties = engine_properties(
+            self._shard, self._source, self._folder, columns=columns, unread=unread
+        )
         debezium = Debezium(self._shard.name, properties, publisher.offer)
         chunks = Chunks(
             self._hold, self._shard, self._source, publisher=publisher, meter=self._meter

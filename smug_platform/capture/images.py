@@ -56,7 +56,8 @@ class Image:
 
     key, row: SQL for the JSON of the key and of the row image, in a session whose zone is UTC.
     ends: SQL for each key column's value as a text that `between` takes back. columns: the key's,
-    quoted. literals: what writes such a text as SQL.
+    quoted. literals: what writes such a text as SQL. numbers: the names of the key's columns where
+    all are integers, so that keys can be compared here as well; else empty.
     """
 
     key: str
@@ -64,6 +65,7 @@ class Image:
     ends: tuple[str, ...]
     columns: tuple[str, ...]
     literals: tuple[Callable[[str], str], ...]
+    numbers: tuple[str, ...] = ()
 
     def between(self, low: Sequence[str] | None, high: Sequence[str]) -> str:
         """A condition for keys after `low` (None: from the first on) up to and with `high`."""
@@ -104,6 +106,7 @@ def image_of(table: Table, held: Held) -> Image | None:
         ends=tuple(_end(held.kinds[name]).format(quoted(name)) for name in table.key),
         columns=tuple(map(quoted, table.key)),
         literals=tuple(chosen),
+        numbers=table.key if all(held.kinds[name] in _INTEGERS for name in table.key) else (),
     )
 
 

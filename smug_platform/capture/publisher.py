@@ -24,6 +24,7 @@ from smug_platform.capture.sink import Sink
 from smug_platform.capture.state import State
 from smug_platform.capture.status import Meter
 from smug_platform.capture.store import Hold
+from smug_platform.capture.walk import without_unread
 
 _BATCHES = 2
 _TICK_SECONDS, _SHORT_SECONDS = 0.05, 0.002
@@ -55,6 +56,7 @@ class Publisher:
         self._rows = queue.Queue(_BATCHES)
         self._limit: tuple[int, int] | None = None
         self._rest: Batch | None = None
+        self._held_at: tuple[int, int] | None = None
         self.has_stopped = threading.Event()
         self.failure: BaseException | None = None
         self.busy = False
@@ -146,7 +148,7 @@ class Publisher:
         """Publish the next that may be: of the stream, or rows while it stands. Raises Empty."""
         with self._turn:  # rows that are offered once a place was given are not taken before it
             limit = self._limit
-            stands = limit is not None and (self._rest is not None or self.reached >= limit)
+            stands = limit is not None and (self._held_at == limit or self.reached >= limit)
             rows = self._rows.get_nowait() if stands and not self._rows.empty() else None
             if stands:
                 self.has_stopped.set()
@@ -159,12 +161,15 @@ class Publisher:
             return
         batch = self._rest or self._queue.get(timeout=_TICK_SECONDS)
         before = batch.changes if limit is None else _before(batch, limit, self._state.epoch)
-        if len(before) == len(batch.changes):
-            self._rest = None
+        is_past = limit is not None and replace(self._state, offset=batch.offset).place > limit
+        if len(before) == len(batch.changes) and not is_past:
+            self._rest = self._held_at = None
             self._publish(batch)
-        else:  # the offset stays: what came before comes twice if this run ends here
-            self._send(before)
-            self._rest = replace(batch, changes=batch.changes[len(before) :])
+        else:
+            # The offset stays. What came before comes twice if this run ends here, and a table that
+            # is streamed from the place on has its changes: an offset also passes what nobody takes
+            self._send(without_unread(before, self._state.unread))
+            self._rest, self._held_at = replace(batch, changes=batch.changes[len(before) :]), limit
 
     @property
     def reached(self) -> tuple[int, int]:
@@ -196,7 +201,9 @@ class Publisher:
             self._hold.check()
             self.busy = True
             try:
-                self._sink.publish(self._shard, state.epoch, batch.changes)
+                self._sink.publish(
+                    self._shard, state.epoch, without_unread(batch.changes, state.unread)
+                )
             finally:
                 self.busy = False
             now = time.time()
@@ -215,7 +222,7 @@ class Publisher:
             self.begun = str(offset["file"]), int(offset["pos"])
         history = self._history.keep()  # before the offset that needs it
         with self._lock:
-            if self._state.in_snapshot and not state.in_snapshot:
+            if self._state.in_snapshot and not state.in_snapshot and not state.unread:
                 self._meter.enter("streaming")
             now = self._state
             self._state = replace(state, mark=now.mark, history=history, unread=now.unread)

@@ -23,7 +23,7 @@ from smug_platform.capture.debezium import Debezium
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.epoch import Stream, decide
 from smug_platform.capture.failures import NOTHING_TO_DO, NeedsSnapshot, SourceUnavailable
-from smug_platform.capture.images import image_of
+from smug_platform.capture.pieces import unread_of
 from smug_platform.capture.position import file_number
 from smug_platform.capture.publisher import Closed, Publisher
 from smug_platform.capture.state import State, Unread
@@ -64,7 +64,7 @@ class Reread:
         self._source = replace(source, tables=(self._table,))
         self._publisher, self._meter = publisher, meter
         self._rows, self._about, self._is_read = 0, 0, threading.Event()
-        self.in_chunks = False
+        self._unread: Unread | None = None
         self._debezium: Debezium | None = None
 
     def start(self) -> None:
@@ -73,13 +73,19 @@ class Reread:
         """
         columns = preflight(self._shard, self._source)
         self._prepare(self._publisher.state)
-        properties = engine_properties(self._shard, self._source, Path(), columns=columns)
-        if self.in_chunks:
-            properties |= _no_rows(self._source.database, self._table.name)
+        unread = [self._table.name] if self.in_chunks else []
+        properties = engine_properties(
+            self._shard, self._source, Path(), columns=columns, unread=unread
+        )
         self._meter.read_anew(self._table.name, 0, self._about)
         name = f"{self._shard.name}-{self._table.name}"
         self._debezium = Debezium(name, properties | _MEMORY, self._take)
         self._debezium.start()
+
+    @property
+    def in_chunks(self) -> bool:
+        """Whether the rows are left to `chunks`; known once it was started."""
+        return self._unread is not None
 
     @property
     def is_done(self) -> bool:
@@ -106,7 +112,7 @@ class Reread:
         with source_server.connect(self._shard) as connection:
             check_server(connection, self._shard, state)
             held = read_tables(connection, self._source)[self._table.name]
-            self.in_chunks = image_of(self._table, held) is not None
+            self._unread = unread_of(self._table, held, self._asked_at)
             source_server.advance_binlog(connection)
             self._about = source_server.count_about(
                 connection, self._source.database, self._table.name
@@ -133,8 +139,8 @@ class Reread:
         (line,) = captured(self._source)
         tables = (*(each for each in state.tables if each != line), line)
         unread = tuple(one for one in state.unread if one.table != self._table.name)
-        if self.in_chunks:
-            unread += (Unread(self._table.name, self._asked_at),)
+        if self._unread is not None:
+            unread += (self._unread,)
         return replace(state, tables=tables, unread=unread)
 
 
@@ -144,12 +150,3 @@ def check_server(connection: source_server.Connection, shard: Shard, state: Stat
     decision = decide(state, server, stream=Stream(state.incarnation), tables=state.tables)
     if decision.snapshot:
         raise NeedsSnapshot(f"{shard.name}: {decision.reason}", remedy=NOTHING_TO_DO)
-
-
-def _no_rows(database: str, table: str) -> dict[str, str]:
-    name = f"{database}.{table}"
-    select = f"SELECT * FROM `{database}`.`{table}` WHERE FALSE"
-    return {
-        "snapshot.select.statement.overrides": name,
-        f"snapshot.select.statement.overrides.{name}": select,
-    }

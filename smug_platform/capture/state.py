@@ -29,7 +29,7 @@ class Unread:
 
     asked_at: when that was asked for, in nanoseconds since 1970; 0 if it was not. low, high: the
     last key that has been published and the last of all, as `images` tells them; None before the
-    first. rows: published so far.
+    first. rows: published so far. numbers: the key's columns where all are integers, else empty.
     """
 
     table: str
@@ -37,6 +37,7 @@ class Unread:
     low: tuple[str, ...] | None = None
     high: tuple[str, ...] | None = None
     rows: int = 0
+    numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,15 @@ class State:
 
     @property
     def in_snapshot(self) -> bool:
-        """True until Debezium's snapshot has been published to its end."""
+        """True until Debezium's snapshot has been published to its end. It has not the rows of
+        what is `unread`, which is read beside the stream then.
+        """
         return self.offset is None or bool(json.loads(self.offset).get("snapshot"))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows of all tables have been published."""
+        return not self.in_snapshot and not self.unread
 
     @property
     def log(self) -> tuple[str, int] | None:
@@ -122,5 +130,10 @@ def decode_state(text: str) -> State:
 
 
 def _unread(found: Mapping[str, Any]) -> Unread:
-    low, high = (None if key is None else tuple(key) for key in (found["low"], found["high"]))
-    return Unread(**{**found, "low": low, "high": high})
+    names = {one.name for one in fields(Unread)}
+    texts = {
+        name: None if found[name] is None else tuple(found[name])
+        for name in ("low", "high", "numbers")
+        if name in found
+    }
+    return Unread(**{k: v for k, v in found.items() if k in names} | texts)

@@ -4,9 +4,10 @@ It is written with each renewal, about once a second, and is never read to decid
 """
 
 import json
+import threading
 from collections import deque
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 from smug_platform.capture.position import Position
 from smug_platform.capture.sink import Heat
@@ -26,7 +27,8 @@ class Status:
     events a second over the last five. lag: seconds that the stream is behind the source, 0 when
     the source has nothing newer. note: why it waits or failed, or began a snapshot. heard: whether
     the source has given a sign of life to this engine. heat: how evenly the stream was written
-    lately, None when it was not. reading: the table that is read anew, and how far it is.
+    lately, None when it was not. reading: the table that is read, and how far it is; in_pieces:
+    whether another worker would go on there.
     """
 
     shard: str
@@ -41,6 +43,7 @@ class Status:
     heard: bool = False
     heat: Heat | None = None
     reading: str = ""
+    in_pieces: bool = False
 
 
 def encode_status(status: Status) -> str:
@@ -65,50 +68,57 @@ def decode_status(text: str) -> Status:
 class Meter:
     """Counts what an engine publishes, and tells the status at any moment.
 
-    Times are seconds since 1970 and are given by the caller.
+    Times are seconds since 1970 and are given by the caller. Several threads tell it what they do.
     """
 
     def __init__(self, shard: str) -> None:
+        self._lock = threading.Lock()
         self._status = Status(shard)
         self._totals: deque[tuple[float, int]] = deque([(0.0, 0)])
         self._source_time: float | None = None
         self._heard: float | None = None
+        self._note = ""
 
     def begin(self, phase: Phase, epoch: int, position: Position | None, *, note: str) -> None:
-        """Begin where the state says."""
-        self._status = replace(self._status, phase=phase, epoch=epoch, position=position, note=note)
+        """Begin where the state says; the note is of the whole run."""
+        self._note = note
+        self._set(phase=phase, epoch=epoch, position=position, note=note)
 
     def enter(self, phase: Phase, note: str | None = None) -> None:
         """Enter a phase; the note stays when none is given."""
-        status = replace(self._status, phase=phase)
-        self._status = status if note is None else replace(status, note=note)
+        self._set(phase=phase, **({} if note is None else {"note": note}))
 
     def count(self, position: Position, events: int, *, source_time: float, now: float) -> None:
         """Count published changes; source_time: when the source committed the last of them."""
-        total = self._status.events + events
-        while len(self._totals) > 1 and self._totals[1][0] < now - _RATE_SECONDS:
-            self._totals.popleft()
-        self._totals.append((now, total))
+        self.add(events, now=now)
         self._source_time = source_time
-        self._status = replace(self._status, position=position, events=total)
+        self._set(position=position)
 
-    def read_anew(self, table: str, rows: int, about: int) -> None:
-        """A table is read anew: rows so far, of about so many."""
+    def add(self, events: int, *, now: float) -> None:
+        """Count what was published and stands at no place of its own: rows of a snapshot."""
+        with self._lock:
+            total = self._status.events + events
+            while len(self._totals) > 1 and self._totals[1][0] < now - _RATE_SECONDS:
+                self._totals.popleft()
+            self._totals.append((now, total))
+            self._status = replace(self._status, events=total)
+
+    def read_anew(self, table: str, rows: int, about: int, *, in_pieces: bool = False) -> None:
+        """A table is read: rows so far, of about so many."""
         of = f" of about {about:,}" if rows < about else ""  # statistics may tell too few
-        reading = f"{table}, {rows:,} rows{of}"
-        self._status = replace(self._status, phase="snapshot", reading=reading)
+        self._set(phase="snapshot", reading=f"{table}, {rows:,} rows{of}", in_pieces=in_pieces)
 
     def end_reading(self) -> None:
-        """Nothing is read anew any more."""
-        self._status = replace(self._status, phase="streaming", reading="", note="")
+        """Nothing is read any more, and nothing waits to be."""
+        self._set(phase="streaming", reading="", in_pieces=False, note=self._note)
 
     def say(self, note: str) -> None:
         """What a person should know meanwhile."""
-        self._status = replace(self._status, note=note)
+        self._set(note=note)
 
     def warm(self, heat: Heat | None) -> None:
         """How evenly the stream was written lately."""
-        self._status = replace(self._status, heat=heat)
+        self._set(heat=heat)
 
     def hear(self, now: float) -> None:
         """The engine gave a sign of life: changes or a heartbeat."""
@@ -132,3 +142,7 @@ class Meter:
             heard=self._heard is not None,
             updated_at=now,
         )
+
+    def _set(self, **told: Any) -> None:
+        with self._lock:
+            self._status = replace(self._status, **told)

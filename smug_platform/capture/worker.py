@@ -225,16 +225,16 @@ class Worker:
         told = [self.store.status(shard) for shard in elsewhere]
         return any(
             status is not None
-            and (status.phase == "stopped" or (status.phase == "streaming" and not status.heard))
+            and (status.phase == "stopped" or (_can_move(status) and not status.heard))
             for status in told
         )
 
     def _give(self, count: int) -> None:
-        """Begin to hand over. A shard in its snapshot stays: elsewhere it would begin anew."""
+        """Begin to hand over. A shard that Debezium reads stays: elsewhere it would begin anew."""
         ready = [
             keeper
             for _, keeper in sorted(self.keepers.items())
-            if keeper.status and keeper.status.phase == "streaming"
+            if keeper.status and _can_move(keeper.status)
         ]
         for keeper in ready[-count:]:
             _log.info("%s is handed over", keeper.shard.name)
@@ -283,3 +283,8 @@ class Worker:
             keeper.lose()
         except StateError as error:
             _log.warning("%s", error)
+
+
+def _can_move(status: Status) -> bool:
+    """Whether another worker would go on where this one is."""
+    return status.phase == "streaming" or status.in_pieces

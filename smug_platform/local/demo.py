@@ -160,7 +160,7 @@ class _Demo:
         while True:
             states = capture_states(self._settings)
             shards = [shard.name for shard in self._settings.shards]
-            if all(name in states and not states[name].in_snapshot for name in shards):
+            if all(name in states and states[name].is_whole for name in shards):
                 return
             self._require_capture()
             if not self._pass(live=False):

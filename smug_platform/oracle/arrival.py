@@ -87,8 +87,7 @@ def uncaptured(states: Mapping[str, State], cuts: Iterable[Cut]) -> Stage | None
         for cut in cuts
         if (state := states.get(cut.shard)) is None
         or state.epoch != cut.epoch
-        or state.in_snapshot
-        or state.unread
+        or not state.is_whole
         or state.place < (cut.file, cut.offset)
     ]
     return Stage("captured", ", ".join(late)) if late else None

@@ -39,11 +39,11 @@ def pack(records: Sequence[tuple[str, bytes]], hash_key: str) -> bytes:
     parts: list[bytes] = []
     for key, data in records:
         length = len(data)
-        place, size = _VARINT[places.setdefault(key, len(places))], _VARINT[length]
-        inner = _VARINT[len(place) + len(size) + length + 4]
+        place, size = VARINT[places.setdefault(key, len(places))], VARINT[length]
+        inner = VARINT[len(place) + len(size) + length + 4]
         parts += (b"\x1a%b\x08%b\x10\x00\x1a%b" % (inner, place, size), data)
-    table = [b"\x0a%b%b" % (_VARINT[len(key)], key) for key in map(str.encode, places)]
-    table.append(b"\x12%b%b" % (_VARINT[len(hash_key)], hash_key.encode()))
+    table = [b"\x0a%b%b" % (VARINT[len(key)], key) for key in map(str.encode, places)]
+    table.append(b"\x12%b%b" % (VARINT[len(hash_key)], hash_key.encode()))
     body = b"".join(table + parts)
     return b"".join((MAGIC, body, hashlib.md5(body, usedforsecurity=False).digest()))
 
@@ -62,7 +62,8 @@ class _Varints(dict[int, bytes]):
         return bytes(found)
 
 
-_VARINT = _Varints()
+VARINT = _Varints()
+"""By number."""
 
 
 def unpack(data: bytes) -> list[bytes]:

@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 
 from smug_platform.capture.change import Change, encode
 from smug_platform.capture.sink import Heat, StreamRestarted
+from smug_platform.capture.written import Written
 from smug_platform.errors import StreamError
 from smug_platform.stream.aggregate import KEY_OVERHEAD, PACK_OVERHEAD, RECORD_OVERHEAD, pack
 from smug_platform.stream.claims import Claims
@@ -35,6 +36,7 @@ from smug_platform.stream.client import (
 )
 from smug_platform.stream.heat import Thermometer, sample
 from smug_platform.stream.lanes import ALL, LANES, hash_key, lane_of, partition_key
+from smug_platform.stream.rows import packed_rows
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -122,10 +124,7 @@ class Producer:
         (`StreamLost`), or `PublishStopped`. What was sent by then is sent again by the next call.
         """
         self._warm(shard, changes)
-        lanes = [
-            deque(_packs(lane, records))
-            for lane, records in enumerate(self._by_lane(shard, epoch, changes))
-        ]
+        lanes = self._packed(shard, epoch, changes)
         refusals = 0
         while wave := [lane[0] for lane in lanes if lane]:
             accepted = self._send_wave(shard, wave)
@@ -140,6 +139,16 @@ class Producer:
     def close(self) -> None:
         """Give back the threads."""
         self._pool.shutdown()
+
+    def _packed(self, shard: str, epoch: int, changes: Sequence[Change]) -> list[deque[_Packed]]:
+        """What is to be sent in each lane."""
+        if isinstance(changes, Written):
+            packs = packed_rows(changes, epoch, _PACK_BYTES)
+            return [deque(_Packed(lane, pack) for pack in of) for lane, of in enumerate(packs)]
+        return [
+            deque(_packs(lane, records))
+            for lane, records in enumerate(self._by_lane(shard, epoch, changes))
+        ]
 
     def _by_lane(
         self, shard: str, epoch: int, changes: Sequence[Change]

@@ -72,9 +72,7 @@ class Capture:
         """Until each shard's snapshot is on the stream."""
         names = [shard.name for shard in self.settings.shards]
         wait(
-            lambda: all(
-                (s := state_of(self.settings, name)) and not s.in_snapshot for name in names
-            ),
+            lambda: all((s := state_of(self.settings, name)) and s.is_whole for name in names),
             alive=self.check,
         )
 
@@ -85,7 +83,7 @@ class Capture:
 
     def _is_past(self, shard: str, file: str, offset: int) -> bool:
         state = state_of(self.settings, shard)
-        if state is None or state.in_snapshot or state.unread or state.log is None:
+        if state is None or not state.is_whole or state.log is None:
             return False
         return (file_number(state.log[0]), state.log[1]) >= (file_number(file), offset)
 

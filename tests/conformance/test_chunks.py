@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from smug_platform.capture import chunks, server
+from smug_platform.capture import pieces, server
 from smug_platform.capture.resources import open_store
 from smug_platform.capture.state import State
 from smug_platform.local.mariadb import connect
@@ -58,7 +58,6 @@ def rows_read(stack: Stack) -> Counter[tuple[str, str]]:
 def test_C17_K04_K09_pieces_of_one_row_skip_and_repeat_none_whatever_the_key(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunks, "_PIECE_ROWS", 1)
     others = [Table(name=name, domain="cases", owner="team:tests", key=(key,))
               for name, (key, _) in KEYS.items() if name != "pairs"]  # fmt: skip
     pairs = Table(name="pairs", domain="cases", owner="team:tests", key=("a", "b"))
@@ -82,6 +81,7 @@ def test_C17_K04_K09_pieces_of_one_row_skip_and_repeat_none_whatever_the_key(
     expected = 120 + 60 + 64 + 60 + 60
     with stack.capturing() as capture:
         capture.wait_streaming()
+        monkeypatch.setattr(pieces, "_PIECE_ROWS", 1)
         ask(stack, *KEYS)
         wait_read(stack, capture)
         capture.reach()
@@ -136,7 +136,7 @@ def _count(stack: Stack, table: str) -> int:
 def test_K13_G23_a_table_that_is_being_read_is_read_on_after_kills_and_a_schema_change(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(chunks, "_PIECE_ROWS", 200)
+    monkeypatch.setattr(pieces, "_PIECE_ROWS", 200)
     stack.write(
         0,
         "ALTER TABLE lefts ADD COLUMN w INT NOT NULL DEFAULT 5",
@@ -164,7 +164,7 @@ def test_K13_G23_a_table_that_is_being_read_is_read_on_after_kills_and_a_schema_
         with capture_process(stack.settings) as process:
             left = kill_when(process, stack.settings, lambda state: _has_read(state, 5_000))
         with stack.capturing() as capture:
-            wait(lambda: "lefts is read on later" in caplog.text, alive=capture.check)
+            wait(lambda: "is read on later" in caplog.text, alive=capture.check)
             assert _has_read(state_of(stack.settings), left.unread[0].rows)
             stack.write(0, "ALTER TABLE lefts ADD COLUMN extra INT DEFAULT 7, ALGORITHM=COPY")
             wait(lambda: _has_read(state_of(stack.settings), left.unread[0].rows + 8_000))

@@ -208,3 +208,22 @@ def marked(settings: Settings) -> bool:
     """Whether capture has noted what stands where it is."""
     state = state_of(settings)
     return state is not None and state.mark is not None and state.mark.pos > 4
+
+
+def test_L04_a_snapshot_after_RESET_MASTER_leaves_no_row_from_before(own: Own) -> None:
+    """Of a table that is read in pieces, and of one without a key; what was deleted never came."""
+    settings, platform = own.settings, Platform(own.settings, SMALL)
+    write(own, 1, 30)
+    with captured(settings) as worker:
+        worker.wait_streaming()
+        assert verify(settings, platform) == {"albums": 30, "photo_views": 30}
+    with connect(settings.shards[0], database="flickr") as cursor:
+        cursor.execute("DELETE FROM albums WHERE id % 3 = 0")
+        cursor.execute("DELETE FROM photo_views WHERE photo_id % 3 = 0")
+        cursor.execute("RESET MASTER")
+    with captured(settings) as worker:
+        worker.wait_streaming()
+        write(own, 101, 102)
+        assert verify(settings, platform) == {"albums": 22, "photo_views": 22}
+    assert "the binlog numbering began anew" in worker.notes
+    assert epoch(platform) == 2

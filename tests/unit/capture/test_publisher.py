@@ -19,9 +19,9 @@ from smug_platform.capture.store import Hold, Store
 from tests.pipeline.capturing import Kept, position
 
 
-def _change(offset: int) -> Change:
+def _change(offset: int, key: int = 1) -> Change:
     source = {"file": "b.000002", "pos": offset, "row": 0, "ts_ms": 0}
-    return Change("shard_0.f.t", b'{"id":1}', json.dumps({"source": source}).encode())
+    return Change("shard_0.f.t", b'{"id":%d}' % key, json.dumps({"source": source}).encode())
 
 
 def _batch(*offsets: int, after: int) -> Batch:
@@ -85,6 +85,38 @@ def test_a_source_without_changes_reaches_the_place_too(tmp_path: Path) -> None:
     assert publisher.state.log == ("b.000002", 100)
 
 
+def test_an_offset_past_the_place_waits_too(tmp_path: Path) -> None:
+    """Changes of a table that is not streamed yet may lie between: the next run takes them."""
+    with _publishing(tmp_path) as (publisher, kept, hold):
+        publisher.stop_before((2, 100))
+        publisher.start()
+        publisher.offer_rows([_change(100)])
+        publisher.offer(_batch(10, after=150))
+        _await(lambda: publisher.is_idle)
+        assert _places(kept) == [10, 100]
+        state = hold.state()
+        assert state is not None
+        assert state.log == ("b.000002", 4)
+        publisher.go_on()
+        _await(lambda: publisher.reached == (2, 150))
+    assert _places(kept) == [10, 100]
+
+
+def test_what_was_held_at_one_place_goes_on_to_the_next(tmp_path: Path) -> None:
+    with _publishing(tmp_path) as (publisher, kept, _):
+        publisher.stop_before((2, 100))
+        publisher.start()
+        publisher.offer(_batch(10, 110, 210, after=210))
+        _await(publisher.has_stopped.is_set)
+        publisher.stop_before((2, 200))
+        publisher.offer_rows([_change(200)])
+        _await(lambda: publisher.is_idle)
+        assert _places(kept) == [10, 110, 200]
+        publisher.go_on()
+        _await(lambda: publisher.reached == (2, 210))
+    assert _places(kept) == [10, 110, 200, 210]
+
+
 def test_before_the_place_the_stream_goes_on_and_the_rows_wait(tmp_path: Path) -> None:
     with _publishing(tmp_path) as (publisher, kept, _):
         publisher.stop_before((2, 100))
@@ -112,3 +144,23 @@ def test_the_stream_can_be_stopped_where_it_is_and_then_at_a_place(tmp_path: Pat
         _await(lambda: publisher.reached == (2, 60))
     assert _places(kept) == [10, 50, 60]
     assert publisher.state.unread == (Unread("t"),)
+
+
+def test_changes_of_rows_that_are_yet_to_be_read_are_left_out_and_passed(tmp_path: Path) -> None:
+    with _publishing(tmp_path) as (publisher, kept, _):
+        unread = Unread("t", low=("2",), high=("9",), numbers=("id",))
+        publisher.remember(lambda state: replace(state, unread=(unread,)))
+        publisher.stop_before((2, 30))
+        publisher.start()
+        changes = [_change(10, 2), _change(20, 3), _change(30, 3), _change(40, 4), _change(50, 10)]
+        publisher.offer(Batch(changes, json.dumps({"file": "b.000002", "pos": 50})))
+        publisher.offer_rows(
+            [_change(30, 3)],
+            lambda state: replace(state, unread=(replace(unread, low=("3",)),)),
+        )
+        _await(lambda: publisher.is_idle)
+        assert _places(kept) == [10, 30]
+        publisher.go_on()
+        _await(lambda: publisher.reached == (2, 50))
+    assert _places(kept) == [10, 30, 30, 50]  # of the row that was read, and of one after the last
+    assert publisher.state.position == Position(1, 2, 50)

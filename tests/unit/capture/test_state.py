@@ -1,9 +1,10 @@
+import json
 from dataclasses import replace
 
 from smug_platform.capture.begin import first_state
 from smug_platform.capture.epoch import Decision, Server
 from smug_platform.capture.position import Position
-from smug_platform.capture.state import Mark, State, decode_state, encode_state
+from smug_platform.capture.state import Mark, State, Unread, decode_state, encode_state
 
 STATE = State(
     epoch=2,
@@ -22,6 +23,16 @@ SERVER = Server(9, "u", [("binlog.000008", 1)])
 
 def test_a_state_comes_back_as_it_was():
     assert decode_state(encode_state(STATE)) == STATE
+
+
+def test_a_table_that_is_being_read_comes_back_from_this_version_and_from_others():
+    table = Unread("t", 7, ("4",), ("9",), 4, ("id",))
+    state = replace(STATE, unread=(table, Unread("u")))
+    assert decode_state(encode_state(state)) == state
+    found = json.loads(encode_state(replace(STATE, unread=(table,))))
+    del found["unread"][0]["numbers"]  # as before there was such a thing
+    found["unread"][0]["compass"] = "north"
+    assert decode_state(json.dumps(found)).unread == (replace(table, numbers=()),)
 
 
 def test_a_reason_to_begin_anew_is_kept():

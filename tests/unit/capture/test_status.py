@@ -85,5 +85,17 @@ def test_K12_a_table_is_never_said_to_be_read_before_it_is(rows: int, about: int
     found.read_anew("photos", rows, about)
     assert found.read(1.0).reading == told
     assert found.read(1.0).phase == "snapshot"
+    found.say("waits: photos")
     found.end_reading()
     assert (found.read(1.0).reading, found.read(1.0).phase) == ("", "streaming")
+    assert found.read(1.0).note == "new snapshot: purged"
+
+
+def test_rows_that_are_read_count_and_say_nothing_of_the_lag():
+    found = meter()
+    found.add(400, now=100)
+    found.read_anew("photos", 400, 900, in_pieces=True)
+    told = found.read(101)
+    assert (told.events, told.rate, told.lag, told.in_pieces) == (400, 80, 0, True)
+    found.end_reading()
+    assert not found.read(101).in_pieces

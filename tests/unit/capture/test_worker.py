@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -205,7 +206,8 @@ def test_room_is_left_for_those_that_are_meant_to_come_but_not_for_long(tmp_path
     assert fleet.counts() == [8]
 
 
-def test_a_shard_in_its_snapshot_stays_where_it_is(tmp_path: Path):
+@pytest.mark.parametrize("then", [{"phase": "streaming"}, {"in_pieces": True}])
+def test_a_shard_that_debezium_reads_stays_where_it_is(tmp_path: Path, then: dict[str, Any]):
     fleet = Fleet(tmp_path, shards=4, phase="snapshot")
     fleet.start("a")
     fleet.turns(1)
@@ -213,7 +215,7 @@ def test_a_shard_in_its_snapshot_stays_where_it_is(tmp_path: Path):
     fleet.turns(5)
     assert fleet.counts() == [0, 4]
     for keeper in fleet.workers["a"].keepers.values():
-        keeper.status = replace(keeper.status, phase="streaming")  # type: ignore[type-var]
+        keeper.status = replace(keeper.status, **then)  # type: ignore[type-var]
     fleet.turns(8)
     assert fleet.counts() == [2, 2]
 

@@ -1,0 +1,162 @@
+"""One table's rows in pieces by its key, each of them one answer of the source's server.
+
+The server writes keys and row images as JSON and glues those of a piece together: a row costs this
+process next to nothing. Where it can't, as for a row that is long, the piece's rows come singly.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from pymysql.cursors import Cursor, SSCursor
+
+from smug_platform.capture import server as source_server
+from smug_platform.capture.contract import Held
+from smug_platform.capture.failures import SourceUnavailable
+from smug_platform.capture.images import Image, image_of
+from smug_platform.capture.state import Unread
+from smug_platform.errors import SourceError
+from smug_platform.tables.table import Table
+
+Row: TypeAlias = tuple[bytes, bytes]
+"""Key and image of a row, as JSON."""
+
+# A piece is one SELECT, which holds off an ALTER of the table while it runs. It is to bring so many
+# bytes, and is cut in halves where it brings more than the server may glue together.
+_PIECE_ROWS, _FIRST_ROWS, _PIECE_BYTES = 20_000, 500, 2 * 1024 * 1024
+_MOST_BYTES = 8 * 1024 * 1024
+_BATCH_ROWS, _FETCHED_ROWS = 4096, 64
+# No JSON has it: control characters are escaped there.
+_BETWEEN = "\x1e"
+
+
+def unread_of(table: Table, held: Held | None, asked_at: int = 0) -> Unread | None:
+    """A table whose rows are to be read in pieces; None where Debezium has to read them."""
+    image = image_of(table, held) if held else None
+    return Unread(table.name, asked_at, numbers=image.numbers) if image else None
+
+
+@dataclass
+class Pieces:
+    """The pieces of one table in one view of the server.
+
+    name: the table's, quoted. defined: as it was before the view was opened, which may read a table
+    that has been altered since, under the names of now.
+    """
+
+    connection: source_server.Connection
+    image: Image
+    name: str
+    defined: str | None
+
+    def __post_init__(self) -> None:
+        self._size = min(_FIRST_ROWS, _PIECE_ROWS)
+        self._most = _MOST_BYTES
+
+    def read(self, unread: Unread, *, until: float) -> Iterator[tuple[list[Row], Unread | None]]:
+        """Batches of rows, each with how far the table is read then; None at its end.
+
+        until: the moment, by the monotonic clock, after which no piece begins. Raises SourceError.
+        """
+        self._most = self._glue_at_most()
+        high = unread.high or self._key("", "DESC")
+        while high is not None and time.monotonic() < until:
+            last = self._key(self._where(unread.low, high), number=self._size)
+            where = self._where(unread.low, last or high)
+            for rows, low in self._piece(where, last or high):
+                unread = replace(unread, low=low, high=high, rows=unread.rows + len(rows))
+                yield rows, unread
+            high = high if last else None
+        if high is None:
+            yield [], None
+
+    def _glue_at_most(self) -> int:
+        """Let the server glue as much as it may and is good; how many bytes that are."""
+        with self.connection.cursor(Cursor) as cursor:
+            cursor.execute("SELECT @@max_allowed_packet")
+            ((packet,),) = cursor.fetchall()
+            most = min(_MOST_BYTES, int(packet))
+            cursor.execute(f"SET SESSION group_concat_max_len = {most}")
+        return most
+
+    def _where(self, low: Sequence[str] | None, high: Sequence[str]) -> str:
+        return f" WHERE {self.image.between(low, high)}"
+
+    def _key(self, where: str, direction: str = "", *, number: int = 1) -> tuple[str, ...] | None:
+        """The key of the row of that number in the order of keys; None where there are fewer."""
+        ends, order = ", ".join(self.image.ends), self.image.order(direction)
+        with self.connection.cursor(Cursor) as cursor:
+            cursor.execute(
+                f"SELECT {ends} FROM {self.name}{where} ORDER BY {order}"
+                f" LIMIT 1 OFFSET {number - 1}"
+            )
+            found = cursor.fetchone()
+        return tuple(map(str, found)) if found else None
+
+    def _piece(
+        self, where: str, last: tuple[str, ...]
+    ) -> Iterator[tuple[list[Row], tuple[str, ...]]]:
+        """The rows of one piece, with the last key of each batch; meanwhile no ALTER begins."""
+        with self.connection.cursor(Cursor) as cursor:
+            cursor.execute("SAVEPOINT piece")
+            cursor.execute(f"SELECT 1 FROM {self.name} LIMIT 0")  # from here on it can't be altered
+        if source_server.definition(self.connection, self.name) != self.defined:
+            raise SourceUnavailable(f"{self.name} was altered", remedy="it is read on by itself")
+        rows = self._glued(where)
+        if rows is None:
+            self._size = max(1, self._size // 4)
+            yield from self._singly(where)
+        else:
+            yield rows, last
+        with self.connection.cursor(Cursor) as cursor:
+            cursor.execute("ROLLBACK TO SAVEPOINT piece")  # so that the table may be altered
+
+    def _glued(self, where: str) -> list[Row] | None:
+        """The rows in one answer; None where that is not all of them: the server cuts it short in
+        silence, and leaves out a row that it can't hold.
+        """
+        pair = f"CONCAT({self.image.key}, '{_BETWEEN}', {self.image.row})"
+        glued = f"CAST(GROUP_CONCAT({pair} SEPARATOR '{_BETWEEN}') AS BINARY)"
+        with self.connection.cursor(Cursor) as cursor:
+            cursor.execute(f"SELECT COUNT(*), {glued} FROM {self.name}{where}")
+            ((count, text),) = cursor.fetchall()
+        parts = text.split(_BETWEEN.encode()) if text else []
+        # What was cut is as long as may be, but for the rest of a character.
+        if len(parts) != 2 * count or (text and len(text) > self._most - 8):
+            return None
+        wanted = _PIECE_BYTES * count // len(text) if text else _PIECE_ROWS
+        self._size = max(1, min(_PIECE_ROWS, 4 * self._size, wanted))
+        return list(zip(parts[::2], parts[1::2], strict=True))
+
+    def _singly(self, where: str) -> Iterator[tuple[list[Row], tuple[str, ...]]]:
+        """The rows one by one, in the order of their keys."""
+        binary = [f"CAST({each} AS BINARY)" for each in (self.image.key, self.image.row)]
+        query = (
+            f"SELECT {', '.join((*binary, *self.image.ends))} FROM {self.name}{where}"
+            f" ORDER BY {self.image.order()}"
+        )
+        with self.connection.cursor(SSCursor) as cursor:
+            cursor.execute(query)
+            taken: list[Row] = []
+            size = 0
+            while found := cursor.fetchmany(_FETCHED_ROWS):
+                taken += [(row[0], _whole(row)) for row in found]
+                size += sum(len(row[1]) for row in found)
+                last = tuple(map(str, found[-1][2:]))
+                if len(taken) >= _BATCH_ROWS or size > _MOST_BYTES:
+                    yield taken, last
+                    taken, size = [], 0
+            if taken:
+                yield taken, last
+
+
+def _whole(row: Sequence[Any]) -> bytes:
+    """A row image; raises SourceError for one that the server could not write."""
+    if row[1] is None:
+        raise SourceError(
+            f"the row of key {row[0].decode()} is longer than the server's max_allowed_packet",
+            remedy="raise max_allowed_packet: values of bytes take four thirds of their length",
+        )
+    image: bytes = row[1]
+    return image

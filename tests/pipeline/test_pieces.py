@@ -1,0 +1,91 @@
+"""The pieces of a table as a real server gives them, glued together or row by row."""
+
+import time
+from collections.abc import Iterator
+
+import orjson
+import pytest
+
+from smug_platform.capture import pieces, server
+from smug_platform.capture.contract import read_tables
+from smug_platform.capture.images import image_of
+from smug_platform.capture.pieces import Pieces, Row, unread_of
+from smug_platform.capture.state import Unread
+from smug_platform.errors import SourceError
+from smug_platform.local.mariadb import connect
+from smug_platform.settings import Settings, Shard
+from smug_platform.tables.table import Source, Table
+
+TEXTS = Table(name="texts", domain="d", owner="o")
+SOURCE = Source(database="flickr", tables=(TEXTS,))
+CONTROLS = "".join(map(chr, range(32))) + '"\\\x7f\x85\u2028é\U0001f600'
+HELD = {
+    **{key: f"row {key}" for key in range(1, 41)},
+    7: CONTROLS,
+    8: "",
+    9: None,
+    10: "ö" * 3_000,
+    11: "\U0001f600" * 2_000,
+    40: "\x1e",
+}
+
+
+@pytest.fixture
+def shard(fresh_shards: Settings) -> Shard:
+    found = fresh_shards.shards[0]
+    with connect(found, database="flickr") as cursor:
+        cursor.execute("CREATE TABLE texts (id INT PRIMARY KEY, v LONGTEXT CHARACTER SET utf8mb4)")
+        cursor.executemany("INSERT INTO texts VALUES (%s, %s)", [*HELD.items()])
+    return found
+
+
+def read(shard: Shard, unread: Unread | None = None) -> Iterator[tuple[list[Row], Unread | None]]:
+    with server.connect(shard) as connection:
+        held = read_tables(connection, SOURCE)["texts"]
+        image, begun = image_of(TEXTS, held), unread or unread_of(TEXTS, held)
+        assert image is not None
+        assert begun is not None
+        defined = server.definition(connection, "`flickr`.`texts`")
+        server.open_view(connection)
+        found = Pieces(connection, image, "`flickr`.`texts`", defined)
+        yield from found.read(begun, until=time.monotonic() + 60)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 20_000])
+@pytest.mark.parametrize("most", [100, 5_000, 8 * 1024 * 1024])
+def test_rows_are_the_same_whether_they_are_glued_or_come_singly(
+    shard: Shard, monkeypatch: pytest.MonkeyPatch, rows: int, most: int
+) -> None:
+    """A piece that is cut at any place is seen to be, and no text looks like the end of a row."""
+    monkeypatch.setattr(pieces, "_PIECE_ROWS", rows)
+    monkeypatch.setattr(pieces, "_MOST_BYTES", most)
+    got: list[Row] = []
+    for batch, now in read(shard):
+        got += batch
+        if now is not None:
+            assert now.rows == len(got)
+            assert now.low == (str(orjson.loads(got[-1][0])["id"]),)
+            assert now.high == ("40",)
+    assert now is None
+    assert [orjson.loads(image) for _, image in got] == [
+        {"id": key, "v": value} for key, value in sorted(HELD.items())
+    ]
+
+
+def test_reading_goes_on_after_the_last_key_and_ends_at_the_one_that_was_the_last(
+    shard: Shard,
+) -> None:
+    with connect(shard, database="flickr") as cursor:
+        cursor.execute("DELETE FROM texts WHERE id = 40")
+        cursor.execute("INSERT INTO texts VALUES (41, 'later')")
+    unread = Unread("texts", low=("36",), high=("40",), rows=36, numbers=("id",))
+    batches = [([key for key, _ in rows], now and now.rows) for rows, now in read(shard, unread)]
+    assert batches == [([b'{"id":37}', b'{"id":38}', b'{"id":39}'], 39), ([], None)]
+
+
+def test_a_row_that_the_server_cannot_write_is_told_and_not_left_out(shard: Shard) -> None:
+    with connect(shard, database="flickr") as cursor:
+        cursor.execute("ALTER TABLE texts MODIFY v LONGBLOB")
+        cursor.execute("UPDATE texts SET v = REPEAT('x', @@max_allowed_packet - 1000) WHERE id = 5")
+    with pytest.raises(SourceError, match=r'key {"id":5} is longer than .* max_allowed_packet'):
+        list(read(shard))
