@@ -10,7 +10,7 @@ KEYS = [f'{{"id":{number}}}'.encode() for number in range(3000)] + [
     spelled('{"id":"\U0001f600 é"}'.encode())
 ]
 IMAGES = [key[:-1] + f',"v":"{"é" * (number % 300)}"}}'.encode() for number, key in enumerate(KEYS)]
-ROWS = Written("shard_0.flickr.photos", KEYS, IMAGES, ',"op":"r","ts_ms":1}')
+ROWS = Written("shard_0.flickr.photos", KEYS, IMAGES, b',"op":"r","ts_ms":1}')
 
 
 def test_each_row_is_in_the_lane_of_its_key_with_the_bytes_of_its_change() -> None:
@@ -34,8 +34,8 @@ def test_no_pack_is_longer_than_it_may_be_and_none_is_split_before() -> None:
 def test_rows_are_changes_to_who_looks_at_them_one_by_one() -> None:
     assert ROWS[1] == Change(
         "shard_0.flickr.photos",
-        '{"id":1}',
-        '{"before":null,"after":{"id":1,"v":"é"},"op":"r","ts_ms":1}',
+        b'{"id":1}',
+        '{"before":null,"after":{"id":1,"v":"é"},"op":"r","ts_ms":1}'.encode(),
     )
     assert list(ROWS[-1:]) == [ROWS[len(ROWS) - 1]]
     assert KEYS[-1] == '{"id":"\\uD83D\\uDE00 é"}'.encode()
