@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -63,6 +64,19 @@ def test_C10_an_instant_is_what_the_servers_zone_makes_of_it(corpus: Corpus) -> 
         assert len(copy.rows) == 18
         for row in copy.rows:
             assert row["v"] == row["wall"].replace(tzinfo=ZoneInfo(row["zone"])), row
+
+
+def test_O06_rows_are_the_same_of_shards_that_differ_in_charset_mode_and_zone(
+    corpus: Corpus,
+) -> None:
+    found = corpus.table("o06")
+    for copy in (found.lake, found.warehouse):
+        usual, odd = (
+            {row["id"] % 100: (row["v"], row["fixed"], row["at"]) for row in copy.live(shard)}
+            for shard in ("shard_0", "shard_1")
+        )
+        assert usual == odd
+        assert usual[21] == ("naïve \\ Straße", "a", datetime(2024, 7, 1, 12, tzinfo=UTC))
 
 
 def test_F01_the_old_keys_are_kept_as_deleted(corpus: Corpus) -> None:

@@ -54,6 +54,5 @@ OPEN = {
     "M06": "the hot key is named (`test_heat`); that others' lag stays is not tried",
     "M11": "landing is one consumer",
     "O05": "the table halts on all shards",
-    "O06": "zones are tried (C09), charsets and versions are not",
     "R07": "capture's state alone is tried, older and newer (`test_capture`)",
 }
