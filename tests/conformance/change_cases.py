@@ -195,7 +195,6 @@ ZONE_CASE = Case(
 )
 
 
-
 def _by_mode(first: int, mode: str) -> tuple[str, ...]:
     """The same rows as a client of that sql_mode has to write them."""
     name, back = ('"v"', "\\") if "ANSI" in mode else ("`v`", "\\\\")
@@ -204,7 +203,7 @@ def _by_mode(first: int, mode: str) -> tuple[str, ...]:
         f" ({first}, 'naïve {back} Straße', 'a ', '2024-07-01 12:00:00'),"
         f" ({first + 1}, '', '', '1999-12-31 23:59:59')"
     )
-    return (f"SET sql_mode = '{mode}'", insert, "SET sql_mode = DEFAULT")
+    return (f"SET sql_mode = '{mode}'", insert)
 
 
 _STRICT = "STRICT_ALL_TABLES"
