@@ -23,6 +23,7 @@ def column(name: str, kind: str, **more: Any) -> dict[str, Any]:
     return {
         "name": name,
         "typeName": kind,
+        "charsetName": None,
         "length": None,
         "scale": None,
         "optional": True,

@@ -20,6 +20,7 @@ from smug_platform.errors import ArchiveError
 from smug_platform.iceberg import LakeFiles
 from smug_platform.lake.batch import Batch
 from smug_platform.lake.columns import plan
+from smug_platform.lake.conflicts import conflicts, without
 from smug_platform.lake.merge import (
     KIND,
     REPLACED,
@@ -29,6 +30,7 @@ from smug_platform.lake.merge import (
     merged_sequence,
     name_of,
 )
+from smug_platform.lake.recast import recast
 from smug_platform.lake.schema import evolve_schema, new_schema, shaped
 from smug_platform.lake.state import State
 from smug_platform.lake.target import Target
@@ -127,10 +129,14 @@ def swap(catalog: Catalog, built: Target, live: Target) -> int:
     source = iceberg.load(catalog, name_of(built))
     assert source is not None
     state = State.from_json(source.properties[STATE])
-    columns = plan(live, state)
     table = iceberg.load(catalog, name_of(live))
+    columns = plan(live, without(state, conflicts(live, state, table)))
     if table is None:
         table = iceberg.create(catalog, name_of(live), new_schema(live, columns))
+    summary = {KIND: REPLACED, SEQUENCE: str(merged_sequence(table))}
+    if recast(table, live, state, columns, summary):
+        table = iceberg.load(catalog, name_of(live))
+        assert table is not None
     transaction = table.transaction()
     schema = evolve_schema(transaction, live, state, columns)
     files = LakeFiles(table.io, schema, table.current_snapshot())

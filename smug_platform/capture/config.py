@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from smug_platform.capture.contract import Columns, quoted
+from smug_platform.capture.converters import NAME
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source, Table
 
@@ -21,6 +22,10 @@ OFFSETS, HISTORY = "offsets.dat", "schema_history.jsonl"
 
 _FIXED = {
     # Values: exact, and the same from snapshot and binlog.
+    "converters": "source",
+    "source.type": NAME,
+    # Else a value that can't be converted comes as NULL.
+    "event.converting.failure.handling.mode": "fail",
     "decimal.handling.mode": "string",
     "bigint.unsigned.handling.mode": "precise",
     "converter.schemas.enable": "false",

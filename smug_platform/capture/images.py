@@ -32,9 +32,11 @@ _INSTANT = (
 _TIME = "IF({0} < 0, -1, 1) * (FLOOR(ABS(TIME_TO_SEC({0}))) * 1000000 + MICROSECOND({0}))"
 _QUOTED = "CONCAT('\"', {0}, '\"')"
 _BASE64 = "CONCAT('\"', REPLACE(TO_BASE64({0}), '\\n', ''), '\"')"
-# What is no date, as 2023-00-00, and the year 0 are NULL, or 1970-01-01 where NULL can't be: so the
-# stream has them.
-_ZERO = {"date": "0", "datetime": "0", "timestamp": '"1970-01-01T00:00:00Z"'}
+# What is no day, as 2023-00-00 or 2023-02-31, and the year 0 are NULL: so the stream has them.
+_IS_NO_DAY = (
+    "{0} < '0001-01-01' OR {0} LIKE '%-00%' OR DAYOFMONTH({0}) > 28"
+    " AND DAYOFMONTH({0}) > DAYOFMONTH(LAST_DAY(CONCAT(LEFT({0}, 8), '01')))"
+)
 
 _IMAGES: Mapping[str, str] = {
     **dict.fromkeys(_INTEGERS, "{0} + 0"),
@@ -137,10 +139,8 @@ def _image(held: Held, name: str) -> str | None:
     if image is None:
         return None
     told = image.format(column)
-    if kind in _ZERO:
-        zero = "null" if name in held.nullable else _ZERO[kind]
-        is_none = f"{column} < '0001-01-01' OR {column} LIKE '%-00%'"
-        told = f"IF({is_none}, '{zero}', IFNULL({told}, '{zero}'))"
+    if kind in _MOMENTS:
+        return f"IF({column} IS NULL OR {_IS_NO_DAY.format(column)}, 'null', {told})"
     return f"IF({column} IS NULL, 'null', {told})" if name in held.nullable else told
 
 

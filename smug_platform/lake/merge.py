@@ -23,11 +23,13 @@ from smug_platform.errors import LakeError
 from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.apply import apply
 from smug_platform.lake.batch import Batch, allowed, next_batch
-from smug_platform.lake.columns import plan
+from smug_platform.lake.columns import fitted, plan
+from smug_platform.lake.conflicts import conflicts, without
 from smug_platform.lake.control import follow
 from smug_platform.lake.index import StaleIndex, index_of
 from smug_platform.lake.parts import decoded
 from smug_platform.lake.planned import Planned
+from smug_platform.lake.recast import recast
 from smug_platform.lake.schema import evolve_schema, new_schema
 from smug_platform.lake.state import State
 from smug_platform.lake.step import Step
@@ -210,10 +212,16 @@ def _merge_batch(
             f"changes of {target.table.name} came without its schema",
             remedy="take a new snapshot of the table",
         )
-    columns = plan(target, state)
+    in_conflict = conflicts(target, state, table)
+    columns = plan(target, without(state, in_conflict))
     if table is None:
         table = iceberg.create(catalog, name_of(target), new_schema(target, columns))
-    step = Step(target, columns, old, state, batch.floor_times, allowed(catalog))
+    else:
+        summary = {KIND: REPLACED, SEQUENCE: str(merged_sequence(table))}
+        if recast(table, target, state, columns, summary):
+            return _merge_batch(catalog, target, iceberg.load(catalog, name_of(target)), batch)
+        columns = fitted(columns, state, table.schema())
+    step = Step(target, columns, old, state, batch.floor_times, allowed(catalog), in_conflict)
     return _commit(catalog, table, batch, step)
 
 

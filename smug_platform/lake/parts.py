@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from smug_platform.lake.batch import Batch
 from smug_platform.lake.columns import identifier
+from smug_platform.lake.conflicts import hold_back
 from smug_platform.lake.decode import decode
 from smug_platform.lake.runs import Array
 from smug_platform.lake.step import Step
@@ -29,16 +30,19 @@ def decoded(
     """The events as `decode` gives them, part after part, and with the first what can't be read."""
     target, columns, dropped = step.target, step.columns, step.new.dropped
     if batch.parts == 1:
-        yield decode(connection, target, columns, batch.held, dropped)
+        held, back = hold_back(target, step.in_conflict, batch.held)
+        events, refused = decode(connection, target, columns, held, dropped)
+        yield events, back + refused
         return
     with TemporaryDirectory(prefix="smug-merge-") as folder:
         files, refused, arrived = _Files(Path(folder)), [], 0
         for piece in batch.pieces():
-            events, bad = decode(connection, target, columns, piece, dropped)
+            held, back = hold_back(target, step.in_conflict, piece)
+            events, bad = decode(connection, target, columns, held, dropped)
             number = events.schema.get_field_index("_i")
             events = events.set_column(number, "_i", pc.add(events["_i"], arrived))
             files.add(events, _part_of(connection, step, events, batch.parts))
-            refused += bad
+            refused += back + bad
             arrived += piece.num_rows
         files.close()
         for part in range(batch.parts):

@@ -16,27 +16,20 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any, Self
 
 from smug_platform.errors import LakeError
+from smug_platform.lake.defaults import default_of, fill_value, is_unfilled, unescaped
 from smug_platform.lake.drift import Behind, follow_drift
 from smug_platform.lake.target import RESERVED
 from smug_platform.lake.types import SourceColumn, is_real
 from smug_platform.tables.table import Table
 
-_NAME = r"`?([^\s`(]+)`?"
+_NAME = r"[`\"]?([^\s`\"(]+)[`\"]?"
 _RENAMES = (
     re.compile(rf"\bRENAME\s+COLUMN\s+{_NAME}\s+TO\s+{_NAME}", re.IGNORECASE),
     re.compile(rf"\bCHANGE\s+(?:COLUMN\s+)?(?:IF\s+EXISTS\s+)?{_NAME}\s+{_NAME}", re.IGNORECASE),
 )
-_ESCAPE = re.compile(r"''|\\.", re.DOTALL)
-_ESCAPED = {
-    r"\n": "\n", r"\t": "\t", r"\r": "\r", r"\b": "\b", r"\0": "\0", r"\Z": "\x1a",
-    r"\%": r"\%", r"\_": r"\_",
-}  # fmt: skip
-_NUMBERS = ("INT", "DECIMAL", "NUMERIC", "FLOAT", "DOUBLE", "REAL", "BOOL", "YEAR")
-_TEXTS = ("CHAR", "TEXT", "ENUM", "SET")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +87,7 @@ class State:
             schemas=schemas,
             floors=found["floors"],
             watermarks=found["watermarks"],
-            fills=tuple(Fill(**fill) for fill in found["fills"]),
+            fills=tuple(Fill(**_known(Fill, fill)) for fill in found["fills"]),
             aliases=found["aliases"],
             dropped=found.get("dropped", {}),
             behind=found.get("behind", {}),
@@ -178,11 +171,11 @@ def _columns(table: Table, columns: list[dict[str, Any]]) -> tuple[SourceColumn,
     return tuple(
         SourceColumn(
             name=column["name"],
-            type=column["typeName"].upper(),
+            type=_type(column),
             length=column["length"],
             scale=column["scale"],
             optional=column["optional"],
-            default=_default(column),
+            default=default_of(column),
             members=_members(column["enumValues"] or ()),
         )
         for column in sorted(columns, key=lambda column: column["position"])
@@ -190,10 +183,22 @@ def _columns(table: Table, columns: list[dict[str, Any]]) -> tuple[SourceColumn,
     )
 
 
+def _type(column: Mapping[str, Any]) -> str:
+    """The name of a column's type; a text of bytes, as the server makes of it, is one of those."""
+    name = str(column["typeName"]).upper()
+    is_text = "CHAR" in name or "TEXT" in name
+    return "BLOB" if is_text and column["charsetName"] == "binary" else name
+
+
 def _source_column(found: dict[str, Any]) -> SourceColumn:
     """The column that `to_json` wrote."""
     members = tuple((come, real) for come, real in found.get("members", ()))
-    return SourceColumn(**{**found, "members": members})
+    return SourceColumn(**{**_known(SourceColumn, found), "members": members})
+
+
+def _known(kind: type, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what a newer release has put there beside."""
+    return {name: found[name] for name in kind.__slots__ if name in found}  # type: ignore[attr-defined]
 
 
 def _members(literals: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -207,32 +212,8 @@ def _members(literals: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """
     written = [literal[1:-1] for literal in literals]
     spelled = [text.replace(",", r"\,").replace(r"\'", "'").replace("''", "'") for text in written]
-    pairs = zip(spelled, map(_unescaped, written), strict=True)
+    pairs = zip(spelled, map(unescaped, written), strict=True)
     return tuple((come, real) for come, real in pairs if come != real)
-
-
-def _default(column: dict[str, Any]) -> str | None:
-    """What MySQL gives the rows that are there already: the default, or the type's own zero."""
-    given: str | None = column["defaultValueExpression"]
-    if given is not None or column["optional"]:
-        return None if given is None or given.upper() == "NULL" else _unescaped(given)
-    kind = column["typeName"].upper()
-    if kind.startswith("ENUM"):
-        return _unescaped(str(column["enumValues"][0])[1:-1])
-    if kind == "JSON":
-        return "null"
-    if any(name in kind for name in _NUMBERS):
-        return "0"
-    return "" if any(name in kind for name in _TEXTS) else None
-
-
-def _unescaped(literal: str) -> str:
-    r"""What MySQL reads between the quotes of a literal, which events hold as it was written.
-
-    >>> _unescaped(r"it''s so\\so")
-    "it's so\\so"
-    """
-    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[0], found[0][-1]), literal)
 
 
 def _alter(
@@ -256,36 +237,10 @@ def _alter(
     aliases = {k: v for k, v in state.aliases.items() if k not in added} | renamed
     again = state.dropped.get(shard, {})
     fills = [
-        Fill(shard, column.name, position, _literal(table, column, event))
+        Fill(shard, column.name, position, fill_value(table, column, event))
         for column in columns
         if column.name in added - set(renamed.values())
-        and (column.default is not None or column.name in again)
+        and (column.name in again or not is_unfilled(column, event))
         and old
     ]
     return replace(state, aliases=aliases, fills=state.fills + tuple(fills))
-
-
-def _literal(table: Table, column: SourceColumn, event: Any) -> str | None:
-    """The default as a literal that DuckDB casts to the column's type in the lake."""
-    if column.default is None:
-        return None
-    default = column.default
-    kind = column.type
-    if (
-        kind.startswith("TIMESTAMP")
-        and not column.length
-        and "CURRENT_TIMESTAMP" in default.upper()
-    ):
-        # the statement's own time; MySQL keeps whole seconds of it in a TIMESTAMP(0)
-        return datetime.fromtimestamp(event["source"]["ts_ms"] // 1000, UTC).isoformat()
-    if kind.startswith("DATETIME") and default[:4].isdigit():
-        return default
-    if not kind.startswith(("DATETIME", "TIME", "BIT")) and any(
-        name in kind for name in (*_NUMBERS, *_TEXTS, "DATE")
-    ):
-        return default
-    raise LakeError(
-        f"{table.name}.{column.name} was added with default {default!r} of type {kind},"
-        " and what the rows there already hold is not in the binlog",
-        remedy="take a new snapshot of the table",
-    )

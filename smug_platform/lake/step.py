@@ -1,7 +1,7 @@
 """One step of a table: what it changes of the rows that are there, and that in SQL."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import duckdb
@@ -10,6 +10,7 @@ import pyarrow as pa
 from smug_platform.iceberg.files import FILE, ROW, LakeFiles
 from smug_platform.lake import net
 from smug_platform.lake.columns import Column, identifier, literal, plan, quote, row_id
+from smug_platform.lake.conflicts import Conflict
 from smug_platform.lake.state import Fill, State
 from smug_platform.lake.target import Target
 from smug_platform.lake.types import duckdb_type
@@ -19,7 +20,7 @@ from smug_platform.lake.types import duckdb_type
 class Step:
     """One step of a table: its plan, its state before and after, and when each floor rose.
 
-    memory: bytes that it may take.
+    memory: bytes that it may take. in_conflict: shards whose rows are refused.
     """
 
     target: Target
@@ -28,6 +29,7 @@ class Step:
     new: State
     floor_times: Mapping[str, datetime]
     memory: int
+    in_conflict: Mapping[str, Conflict] = field(default_factory=dict)
 
     @property
     def raised(self) -> dict[str, int]:

@@ -209,22 +209,57 @@ _WIDENS: tuple[Callable[[IcebergType, IcebergType], bool], ...] = (
 )
 
 
-def common_type(table: str, column: str, old: IcebergType, new: IcebergType) -> IcebergType:
-    """The type that holds both, by Iceberg's promotion rules.
+def is_promoted(old: IcebergType, new: IcebergType) -> bool:
+    """Whether files with the old type are read as the new one.
 
     Source: Iceberg spec, "Schema Evolution": int to long, float to double, decimal to a greater
-    precision. Raises LakeError for any other pair: that table halts, others go on.
+    precision.
+    """
+    return any(rule(old, new) for rule in _WIDENS)
+
+
+def common_type(table: str, column: str, old: IcebergType, new: IcebergType) -> IcebergType:
+    """The type that holds all values of both. Raises LakeError where none does.
 
     >>> common_type("photos", "bytes", IntegerType(), LongType())
     LongType()
+    >>> common_type("photos", "price", DecimalType(10, 2), DecimalType(8, 4))
+    DecimalType(precision=12, scale=4)
     """
     for narrow, wide in ((old, new), (new, old)):
-        if narrow == wide or any(rule(narrow, wide) for rule in _WIDENS):
+        if narrow == wide or is_promoted(narrow, wide):
             return wide
+    if DecimalType in (type(old), type(new)) and (found := _common_decimal(old, new)):
+        return found
     raise LakeError(
         f"{table}.{column} changed from {old} to {new}, which loses values",
         remedy="change it back, or drop the lake table and take a new snapshot of it",
     )
+
+
+_DIGITS: dict[type, int] = {IntegerType: 10, LongType: 19}
+
+
+def _common_decimal(*kinds: IcebergType) -> DecimalType | None:
+    """The decimal with the digits of all before and after the point."""
+    whole, scale = 0, 0
+    for kind in kinds:
+        if isinstance(kind, DecimalType):
+            whole, scale = max(whole, kind.precision - kind.scale), max(scale, kind.scale)
+        elif type(kind) in _DIGITS:
+            whole = max(whole, _DIGITS[type(kind)])
+        else:
+            return None
+    return DecimalType(whole + scale, scale) if whole + scale <= MAX_DECIMAL else None
+
+
+def as_wide(kind: LakeType, wide: IcebergType) -> LakeType:
+    """The same values read as a wider type."""
+    if kind.iceberg == wide:
+        return kind
+    if isinstance(wide, DecimalType):
+        return _decimal(wide.precision, wide.scale)
+    return _LONG if isinstance(wide, LongType) else _DOUBLE
 
 
 def common(table: str, variants: list[SourceColumn]) -> LakeType:
@@ -235,7 +270,8 @@ def common(table: str, variants: list[SourceColumn]) -> LakeType:
     for variant in variants[1:]:
         other = lake_type(variant)
         wide = common_type(table, variant.name, found.iceberg, other.iceberg)
-        found = found if wide == found.iceberg else other
+        narrow = other if wide == other.iceberg != found.iceberg else found
+        found = as_wide(narrow, wide)
     return found
 
 

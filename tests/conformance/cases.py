@@ -32,7 +32,7 @@ class Case(Phases):
 
     columns: between the parentheses of CREATE TABLE; options: after them. elsewhere: statements
     for the second shard. rows: what the first shard holds at the end, None for "as the source
-    says". xfail: why it does not pass.
+    says". xfail: why it does not pass. halts: what is said of the table, which then stands still.
     """
 
     id: str
@@ -44,6 +44,7 @@ class Case(Phases):
     elsewhere: Phases = field(default_factory=Phases)
     rows: tuple[tuple[Any, ...], ...] | None = None
     xfail: str = ""
+    halts: str = ""
 
     @property
     def table(self) -> str:

@@ -194,11 +194,40 @@ ZONE_CASE = Case(
     ),
 )
 
+
+def _by_mode(first: int, mode: str) -> tuple[str, ...]:
+    """The same rows as a client of that sql_mode has to write them."""
+    name, back = ('"v"', "\\") if "ANSI" in mode else ("`v`", "\\\\")
+    insert = (
+        f"INSERT INTO {{t}} (id, {name}, fixed, at) VALUES"
+        f" ({first}, 'naïve {back} Straße', 'a ', '2024-07-01 12:00:00'),"
+        f" ({first + 1}, '', '', '1999-12-31 23:59:59')"
+    )
+    return (f"SET sql_mode = '{mode}'", insert)
+
+
+_STRICT = "STRICT_ALL_TABLES"
+_ODD_MODE = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH"
+ODD_SHARD_CASE = Case(
+    id="O06",
+    columns="id INT UNSIGNED PRIMARY KEY, v VARCHAR(40), fixed CHAR(4), at TIMESTAMP NULL",
+    options="CHARACTER SET utf8mb4",
+    before=_by_mode(1, _STRICT),
+    during=_by_mode(11, _STRICT),
+    later=_by_mode(21, _STRICT),
+    elsewhere=Phases(
+        before=("ALTER TABLE {t} CONVERT TO CHARACTER SET latin1", *_by_mode(101, _ODD_MODE)),
+        during=_by_mode(111, _ODD_MODE),
+        later=_by_mode(121, _ODD_MODE),
+    ),
+)
+
 CHANGE_CASES = (
     *KEY_CASES,
     *ROW_CASES,
     *ORDER_CASES,
     ZONE_CASE,
+    ODD_SHARD_CASE,
     *SCHEMA_CASES,
     *DDL_CASES,
     *GHOST_CASES,

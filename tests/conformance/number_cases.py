@@ -5,26 +5,7 @@ from tests.conformance.literals import decimals, doubles, floats, same
 
 _MONEY = decimals("-99999999.99", "0.00", "-0.01", "99999999.99")
 
-_TRUE_OR_FALSE = (
-    "Debezium gives a column that was added as BOOLEAN as true or false, and true for 2 as well:"
-    " such rows are quarantined"
-)
-_ADDED = ("added", "restart")
-
-ADDED_OTHERWISE = (
-    TypeTable(
-        "booleans",
-        (
-            Typed(
-                "A09", "flag", "BOOLEAN", "int", same(0, 1), xfail=_TRUE_OR_FALSE, xfail_on=_ADDED
-            ),
-        ),
-    ),
-)
-"""Tables whose columns are not the same when they are added in mid-stream."""
-
 NUMBER_TABLES = (
-    *ADDED_OTHERWISE,
     TypeTable(
         "integers",
         (
@@ -33,6 +14,8 @@ NUMBER_TABLES = (
             Typed("A02", "u16", "SMALLINT UNSIGNED", "int", same(65535, 32768, 0)),
             Typed("A04", "u32", "INT UNSIGNED", "long", same(4294967295, 2147483648, 0)),
             Typed("A04", "synonym", "INTEGER UNSIGNED", "long", same(4294967295, 0)),
+            Typed("A09", "flag", "BOOLEAN", "int", same(0, 1, 2, -1)),
+            Typed("A09", "short_flag", "BOOL DEFAULT TRUE", "int", same(0, 1)),
             Typed("A07", "padded", "INT(5) ZEROFILL", "long", same(42, 0, 123456)),
             Typed("A07", "padded_unsigned", "INT(5) UNSIGNED ZEROFILL", "long", same(42, 7)),
         ),

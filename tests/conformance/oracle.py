@@ -7,7 +7,7 @@ code of the platform decodes anything here. Values are those that the lake's typ
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -40,9 +40,13 @@ def _micros(value: timedelta | None) -> int | None:
 
 
 def _day(value: str | None) -> Any:
-    if value is None or "00" in (value[:2], value[5:7], value[8:]):
+    """A day, or the text of what is none."""
+    if value is None:
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
         return value
-    return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007
 
 
 def _exact(value: str | None) -> Any:

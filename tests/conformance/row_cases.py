@@ -4,7 +4,24 @@ from tests.conformance.cases import SIMPLE, Case, Phases
 
 _UTC = "SET time_zone = '+00:00'"
 
+
+def _last_days(first: int) -> tuple[str, ...]:
+    return (
+        "SET sql_mode = 'ALLOW_INVALID_DATES'",
+        f"INSERT INTO {{t}} VALUES ({first}, '2023-02-31', '2023-04-31 12:00:00'),"
+        f" ({first + 1}, '2024-02-29', '2024-02-29 12:00:00')",
+    )
+
+
+NO_DAY_CASE = Case(
+    id="C03",
+    columns="id INT UNSIGNED PRIMARY KEY, day DATE, at DATETIME(3) NOT NULL",
+    during=_last_days(11),
+    later=_last_days(21),
+)
+
 ROW_CASES = (
+    NO_DAY_CASE,
     Case(
         id="A07-serial",
         columns="id SERIAL PRIMARY KEY, n INT(5) ZEROFILL",

@@ -1,5 +1,6 @@
 """The merge: given changes, expected rows."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from smug_platform.lake import merge as merging
 from smug_platform.lake.merge import merge, pending
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
+from smug_platform.raw.quarantine import open_quarantine
 from smug_platform.tables.table import Table
 from tests.history import Row, Shard, arrow, column
 
@@ -94,18 +96,93 @@ def test_column_renamed_twice_and_widened_is_one_column(catalog: Catalog) -> Non
 
 
 def test_types_that_no_type_holds_halt_the_table(catalog: Catalog) -> None:
-    """O05: the table stays as it is, with a message that says what to do."""
+    """G08: the table stays as it is, with a message that says what to do."""
     shard = Shard("shard_0", "photos", COLUMNS)
-    other = Shard("shard_1", "photos", [COLUMNS[0], column("title", "DATE"), COLUMNS[2]])
     shard.snapshot()
     shard.insert({"id": 1, "title": "a", "n": 5})
     land(catalog, shard.deltas)
     merge(catalog, Target(PHOTOS))
-    other.snapshot()
-    land(catalog, other.deltas)
+    landed = len(shard.deltas)
+    columns = [COLUMNS[0], column("title", "DATE"), COLUMNS[2]]
+    shard.alter(columns, "ALTER TABLE photos MODIFY title DATE")
+    land(catalog, shard.deltas[landed:])
     with pytest.raises(LakeError, match="title changed from string to date"):
         merge(catalog, Target(PHOTOS))
     assert live(rows(catalog, Target(PHOTOS)), ["id"]) == [(1,)]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_O05_a_shard_in_conflict_is_held_back_until_it_is_read_anew(
+    catalog: Catalog, together: bool
+) -> None:
+    target = Target(PHOTOS)
+    shard = Shard("shard_0", "photos", COLUMNS)
+    other = Shard("shard_1", "photos", COLUMNS)
+    for one, id_ in ((shard, 1), (other, 101)):
+        one.snapshot()
+        one.insert({"id": id_, "title": "a", "n": 5})
+    if not together:
+        land(catalog, shard.deltas + other.deltas)
+        merge(catalog, target)
+    landed = 0 if together else len(other.deltas)
+    other.alter([COLUMNS[0], column("title", "DATE"), COLUMNS[2]], "ALTER TABLE photos ...")
+    other.insert({"id": 102, "title": 7, "n": 5})
+    shard.insert({"id": 2, "title": "b", "n": 5})
+    deltas = shard.deltas + other.deltas if together else shard.deltas[-1:] + other.deltas[landed:]
+    land(catalog, deltas)
+    merged = merge(catalog, target)
+    assert (merged.refused, merged.quarantined) == (1, 1)
+    (told,) = open_quarantine(catalog).scan().to_arrow().to_pylist()
+    assert told["shard"] == "shard_1"
+    assert "from string to date" in told["reason"]
+    assert live(rows(catalog, target), ["id"]) == [(1,), (2,), (101,)]
+    landed = len(other.deltas)
+    other.columns = COLUMNS
+    other.rows[-1]["title"] = "1970-01-08"
+    other.snapshot()
+    land(catalog, other.deltas[landed:])
+    assert merge(catalog, target).refused == 0
+    found = live(rows(catalog, target), ["id", "title"])
+    assert found == [(1, "a"), (2, "b"), (101, "a"), (102, "1970-01-08")]
+
+
+def test_B04_a_scale_that_grows_and_an_unsigned_bigint_take_the_rows_along(
+    catalog: Catalog,
+) -> None:
+    target = Target(PHOTOS)
+    columns = [
+        column("id", "INT UNSIGNED"),
+        column("d", "DECIMAL", length=10, scale=2),
+        column("n", "BIGINT"),
+    ]
+    shard = Shard("shard_0", "photos", columns)
+    shard.snapshot()
+    shard.insert({"id": 1, "d": "99999999.99", "n": -5}, {"id": 2, "d": None, "n": None})
+    land(catalog, shard.deltas)
+    merge(catalog, target)
+    shard.deltas.clear()
+    shard.delete({"id": 2})
+    land(catalog, shard.deltas)
+    merge(catalog, target)
+    for number, changed in enumerate(
+        (
+            [column("id", "BIGINT UNSIGNED"), column("d", "DECIMAL", length=12, scale=4)],
+            [column("id", "BIGINT UNSIGNED"), column("d", "DECIMAL", length=6, scale=4)],
+        ),
+        start=3,
+    ):
+        shard.deltas.clear()
+        shard.alter([*changed, columns[2]], "ALTER TABLE photos MODIFY d ...")
+        shard.insert({"id": number, "d": "0.1234", "n": number})
+        shard.update({"id": 1}, n=number)
+        land(catalog, shard.deltas)
+        merge(catalog, target)
+        values = live(rows(catalog, target), ["id", "d", "n"])
+        assert values[0] == (1, Decimal("99999999.9900"), number)
+        assert values[-1] == (number, Decimal("0.1234"), number)
+    kinds = {f.name: str(f.field_type) for f in catalog.load_table("lake.photos").schema().fields}
+    assert (kinds["id"], kinds["d"]) == ("decimal(20, 0)", "decimal(12, 4)")
+    assert (len(values), merge(catalog, target).commits) == (3, 0)
 
 
 def test_O02_a_row_moved_between_shards_is_live_once(catalog: Catalog) -> None:

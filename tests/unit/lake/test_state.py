@@ -77,6 +77,28 @@ def test_default_that_is_not_in_the_binlog_halts_the_table() -> None:
 
 
 @pytest.mark.parametrize(
+    "definition",
+    [
+        pytest.param("x CHAR(36) DEFAULT (uuid())", id="E21-expression"),
+        pytest.param("`x` CHAR(36) DEFAULT uuid() COMMENT 'a, b'", id="E21-function"),
+        pytest.param("COLUMN IF NOT EXISTS x INT NOT NULL AUTO_INCREMENT UNIQUE", id="counted"),
+        pytest.param('(y INT DEFAULT 5, "x" INT AS (id * 2) STORED)', id="generated"),
+    ],
+)
+def test_values_that_the_server_makes_row_by_row_halt_the_table(definition: str) -> None:
+    with pytest.raises(LakeError, match=r"not in the binlog.*new snapshot"):
+        altered(created(), f"ALTER TABLE accounts ADD {definition}", column("x", "INT"))
+
+
+def test_what_another_column_is_made_of_does_not_concern_a_plain_one() -> None:
+    ddl = "ALTER TABLE accounts ADD y CHAR(36) DEFAULT (concat('x ', uuid())), ADD x INT AFTER y"
+    assert (
+        altered(created(column("y", "INT")), ddl, column("y", "INT"), column("x", "INT")).fills
+        == ()
+    )
+
+
+@pytest.mark.parametrize(
     "ddl",
     [
         "ALTER TABLE accounts RENAME COLUMN `n` TO m",

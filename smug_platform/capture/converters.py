@@ -1,0 +1,158 @@
+"""What Debezium's own converters would change in values, put right inside the virtual machine.
+
+They give 1970-01-01 for a zero date in a column that takes no NULL, true for any BOOLEAN that is
+not 0, and the same sign for all bytes that Java's windows-1252 lacks and MySQL's latin1 has; a text
+whose charset is `binary` they decode; and 31 February, which a lax sql_mode lets in, ends them.
+
+Its parser takes no name in double quotes, no function as a default without parentheses, which is
+how MariaDB writes one, and does not see that a text collated as `binary` is of bytes: such
+statements are put into words that it knows.
+
+The converters are Java classes, for a value must not cross into Python. There is no compiler where
+this runs: Javassist, which comes with Debezium, makes them of their source as the machine starts.
+"""
+
+from typing import Any
+
+import jpype
+
+NAME = "io.debezium.spi.converter.SourceValues"
+_PACKAGE, _NEIGHBOUR = NAME.rpartition(".")[0], "io.debezium.spi.converter.CustomConverter"
+_CONVERTER = f"{_NEIGHBOUR}$Converter"
+_ROWS = "io.debezium.connector.binlog.event.RowDeserializers"
+_BESIDE_ROWS = "io.debezium.connector.binlog.event.StopEventData"
+_PARSER = "io.debezium.connector.mysql.antlr.MySqlAntlrDdlParser"
+_BESIDE_PARSER = "io.debezium.connector.mysql.antlr.DdlNormalizer"
+
+# Text is among the values of a time only where a schema is made, as the default of its column.
+_TIME = """public Object convert(Object value) {{
+    if (value == null || value instanceof String) return null;
+    {0}
+}}"""
+_VALUES = {
+    "Days": _TIME.format(
+        """int day = value instanceof Integer ? ((Integer) value).intValue()
+            : io.debezium.time.Date.toEpochDay(value, null);
+        return day < -719162 ? null : Integer.valueOf(day);"""
+    ),
+    "Moments": _TIME.format(
+        """long micros = value instanceof Long ? ((Long) value).longValue()
+            : io.debezium.time.MicroTimestamp.toEpochMicros(value, null);
+        return micros < -62135596800000000L ? null : Long.valueOf(micros);"""
+    ),
+    "Instants": _TIME.format(
+        """return io.debezium.time.ZonedTimestamp.toIsoString(
+            value, java.time.ZoneOffset.UTC, null, Integer.valueOf(length));"""
+    ),
+    "Flags": """public Object convert(Object value) {
+        if (value instanceof Number) return Short.valueOf(((Number) value).shortValue());
+        if (value instanceof Boolean)
+            return Short.valueOf((short) (((Boolean) value).booleanValue() ? 1 : 0));
+        return null;
+    }""",
+    "Latin1": """public Object convert(Object value) {
+        if (!(value instanceof byte[])) return value;
+        byte[] bytes = (byte[]) value;
+        String text = new String(bytes, "windows-1252");
+        if (text.indexOf(65533) < 0) return text;
+        char[] signs = text.toCharArray();
+        for (int i = 0; i < signs.length; i++)
+            if (signs[i] == 65533) signs[i] = (char) (bytes[i] & 255);
+        return new String(signs);
+    }""",
+    "Bytes": """public Object convert(Object value) {
+        if (!(value instanceof byte[])) return value;
+        byte[] bytes = (byte[]) value;
+        if (bytes.length < length) bytes = java.util.Arrays.copyOf(bytes, length);
+        return java.util.Base64.getEncoder().encodeToString(bytes);
+    }""",
+}
+_CHOICE = """public void converterFor(io.debezium.spi.converter.ConvertedField field,
+        io.debezium.spi.converter.CustomConverter$ConverterRegistration registration) {
+    io.debezium.spi.converter.RelationalColumn column =
+        (io.debezium.spi.converter.RelationalColumn) field;
+    String type = column.typeName().toUpperCase(), charset = column.charsetName();
+    org.apache.kafka.connect.data.SchemaBuilder schema = null;
+    io.debezium.spi.converter.ValuesOfSource values = null;
+    if (type.equals("DATE")) {
+        schema = io.debezium.time.Date.builder();
+        values = new io.debezium.spi.converter.Days();
+    } else if (type.equals("DATETIME")) {
+        schema = io.debezium.time.MicroTimestamp.builder();
+        values = new io.debezium.spi.converter.Moments();
+    } else if (type.equals("TIMESTAMP")) {
+        schema = io.debezium.time.ZonedTimestamp.builder();
+        values = new io.debezium.spi.converter.Instants();
+        values.length = column.length().orElse(-1);
+    } else if (type.equals("BOOLEAN") || type.equals("BOOL")) {
+        schema = org.apache.kafka.connect.data.SchemaBuilder.int16();
+        values = new io.debezium.spi.converter.Flags();
+    } else if (charset != null && (type.indexOf("CHAR") >= 0 || type.indexOf("TEXT") >= 0)) {
+        schema = org.apache.kafka.connect.data.SchemaBuilder.string();
+        if (charset.equalsIgnoreCase("latin1"))
+            values = new io.debezium.spi.converter.Latin1();
+        else if (charset.equalsIgnoreCase("binary")) {
+            values = new io.debezium.spi.converter.Bytes();
+            if (type.equals("CHAR") || type.equals("CHARACTER"))
+                values.length = column.length().orElse(1);
+        }
+    }
+    if (values != null) registration.register(schema.optional(), values);
+}"""
+# Other words are tried only for what can't be read, for a text may stand in double quotes too.
+_PARSE = r"""public io.debezium.relational.ddl.DdlChanges parse(
+        String ddl, io.debezium.relational.Tables tables) {
+    String known = ddl.replaceAll(
+        "(?i)\\bCOLLATE(\\s*=\\s*|\\s+)binary\\b", "CHARACTER SET binary");
+    try {
+        return parseKnown(known, tables);
+    } catch (RuntimeException unread) {
+        String function = "(?!CURRENT_TIMESTAMP|NOW|LOCALTIME)[a-z_]\\w*\\s*"
+            + "\\((?:'(?:[^'\\\\]|\\\\.)*'|[^()']|\\([^()]*\\))*\\)";
+        String other = known.replaceAll("\"(?=(?:[^']*'[^']*')*[^']*$)", "`")
+            .replaceAll("(?i)\\bDEFAULT\\s+(" + function + ")", "DEFAULT ($1)");
+        if (other.equals(known)) throw unread;
+        try {
+            return parseKnown(other, tables);
+        } catch (RuntimeException again) {
+            throw unread;
+        }
+    }
+}"""
+
+
+def define_converters() -> None:
+    """Make the classes, once in a virtual machine, before an engine is built."""
+    pool = jpype.JClass("javassist.ClassPool")(True)
+    base = pool.makeClass(f"{_PACKAGE}.ValuesOfSource")
+    base.addInterface(pool.get(_CONVERTER))
+    base.addField(jpype.JClass("javassist.CtField").make("public int length;", base))
+    _define(base, "public abstract Object convert(Object value);")
+    for name, convert in _VALUES.items():
+        _define(pool.makeClass(f"{_PACKAGE}.{name}", base), convert)
+    chooser = pool.makeClass(NAME)
+    chooser.addInterface(pool.get(_NEIGHBOUR))
+    _define(chooser, "public void configure(java.util.Properties given) {}", _CHOICE)
+    rows = pool.get(_ROWS)  # what it does where a day is none of its month
+    rows.getDeclaredMethod("handleException").setBody("return null;")
+    _load(rows, _BESIDE_ROWS)
+    parser = pool.get(_PARSER)
+    parser.getDeclaredMethod("parse").setName("parseKnown")
+    parser.addMethod(jpype.JClass("javassist.CtNewMethod").make(_PARSE, parser))
+    _load(parser, _BESIDE_PARSER)
+
+
+def _define(made: Any, *members: str) -> None:
+    """Put members into a class, and load it."""
+    for member in members:
+        made.addMethod(jpype.JClass("javassist.CtNewMethod").make(member, made))
+    made.addConstructor(jpype.JClass("javassist.CtNewConstructor").defaultConstructor(made))
+    _load(made, _NEIGHBOUR)
+
+
+def _load(made: Any, neighbour: str) -> None:
+    """Load a class where the class loader finds it that Debezium asks: beside one of its own."""
+    invoke = jpype.JPackage("java").lang.invoke
+    beside = jpype.JClass("java.lang.Class").forName(neighbour)
+    lookup = invoke.MethodHandles.privateLookupIn(beside, invoke.MethodHandles.lookup())
+    lookup.defineClass(made.toBytecode())

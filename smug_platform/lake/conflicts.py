@@ -1,0 +1,79 @@
+"""Shards that declare a column as no type holds it together with the others': each by itself.
+
+The table goes on under the types that it has. The rows that such a shard writes from then on go to
+quarantine, with both types in the reason. Where no shard is left that agrees with the table, the
+table halts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.table import Table as Iceberg
+
+from smug_platform.capture.position import Position
+from smug_platform.errors import LakeError
+from smug_platform.lake.state import State
+from smug_platform.lake.target import Target
+from smug_platform.lake.types import common_type, lake_type
+from smug_platform.raw.quarantine import Refused
+
+_PLACED = ["shard", "epoch", "binlog_file", "binlog_offset", "row_number"]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """From which position on the rows of a shard are refused, and why."""
+
+    since: int
+    reason: str
+
+
+def conflicts(target: Target, state: State, table: Iceberg | None) -> dict[str, Conflict]:
+    """The shards that conflict with the table as it is, and then with the shards before them."""
+    fields = table.schema().fields if table else ()
+    kinds = {state.alias(field.name): field.field_type for field in fields}
+    found = {}
+    for shard, (since, columns) in sorted(state.schemas.items()):
+        mine = dict(kinds)
+        try:
+            for column in columns:
+                name, kind = state.alias(column.name), lake_type(column).iceberg
+                held = mine.get(name, kind)
+                mine[name] = common_type(target.table.name, name, held, kind)
+        except LakeError as error:
+            found[shard] = Conflict(since, f"{shard} alone: {error.problem}")
+        else:
+            kinds = mine
+    is_table_in_conflict = len(found) == len(state.schemas) or not target.table.key
+    return {} if is_table_in_conflict else found
+
+
+def without(state: State, found: Mapping[str, Conflict]) -> State:
+    """The state without the schemas of the shards in conflict."""
+    schemas = {shard: schema for shard, schema in state.schemas.items() if shard not in found}
+    return replace(state, schemas=schemas)
+
+
+def hold_back(
+    target: Target, found: Mapping[str, Conflict], deltas: pa.Table
+) -> tuple[pa.Table, list[Refused]]:
+    """The deltas without those of shards in conflict, and these as quarantine has them."""
+    if not found:
+        return deltas, []
+    theirs = pc.is_in(
+        deltas["shard"].cast(pa.string()), value_set=pa.array(list(found), pa.string())
+    )
+    rows = deltas.select([*_PLACED, "payload"]).filter(theirs).to_pylist()
+    is_kept, refused = np.ones(deltas.num_rows, dtype=bool), []
+    for number, row in zip(np.flatnonzero(theirs.to_numpy()), rows, strict=True):
+        place, conflict = Position(*(row[name] for name in _PLACED[1:])), found[row["shard"]]
+        if place.ordinal >= conflict.since:
+            is_kept[number] = False
+            name, payload = target.table.name, row["payload"].encode()
+            refused.append(
+                Refused("lake", name, row["shard"], str(place), conflict.reason, payload)
+            )
+    return deltas.filter(pa.array(is_kept)) if refused else deltas, refused
