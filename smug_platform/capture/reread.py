@@ -70,8 +70,15 @@ class Reread:
     def start(self) -> None:
         """Begin to read. Raises SourceError, a NeedsSnapshot when this is not the server that is
         streamed.
+
+        The stream stops first, where it is: had it passed the place of the snapshot when that is
+        told, what it sent from there on would stand before the DROP that comes then.
         """
         columns = preflight(self._shard, self._source)
+        self._publisher.stop_before()
+        while not self._publisher.has_stopped.wait(_TICK_SECONDS):
+            if self._publisher.is_closed:
+                return
         self._prepare(self._publisher.state)
         unread = [self._table.name] if self.in_chunks else []
         properties = engine_properties(

@@ -19,9 +19,11 @@ import orjson
 import pytest
 
 from smug_platform.capture import debezium, engine
+from smug_platform.capture.consumer import Batch
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.items import SqliteItems
+from smug_platform.capture.reread import Reread
 from smug_platform.capture.resources import open_store, prepare_store
 from smug_platform.capture.sink import Published
 from smug_platform.errors import SmugError, SourceError
@@ -491,6 +493,30 @@ def test_K02_a_kill_amid_a_first_snapshot_goes_on_after_the_last_key(one: Settin
     ]
     assert len(created) == 1
     assert created[0] < first
+
+
+def test_K05_nothing_from_after_the_place_of_a_table_that_is_read_anew_comes_before_it(
+    one: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    shard, kept, take = one.shards[0], Kept(), Reread._take
+    written: list[int] = []
+
+    def late(self: Reread, batch: Batch) -> None:
+        """The stream has time to send what is written once the snapshot has its place."""
+        if not written:
+            written.append(2)
+            sql(shard, album(2))
+            time.sleep(1.5)
+        take(self, batch)
+
+    monkeypatch.setattr(Reread, "_take", late)
+    sql(shard, album(1))
+    with capturing(one, SMALL, kept) as worker:
+        worker.wait_streaming()
+        open_store(one).ask("shard_0", "albums")
+        worker.wait(lambda: bool(written) and not open_store(one).asked("shard_0"))
+        worker.wait(lambda: 2 in kept.ids("albums"))
+    assert kept.positions() == sorted(kept.positions())
 
 
 def test_a_server_that_goes_away_and_comes_back_is_waited_for(
