@@ -489,7 +489,7 @@ def test_K02_a_kill_amid_a_first_snapshot_goes_on_after_the_last_key(one: Settin
     assert [row["op"] for row in kept.rows("photo_views")] == ["r"]
     first = next(n for n, (_, change) in enumerate(kept.changes) if change.topic.endswith("albums"))
     created = [
-        n for n, (_, change) in enumerate(kept.changes) if "CREATE TABLE `albums`" in change.value
+        n for n, (_, change) in enumerate(kept.changes) if b"CREATE TABLE `albums`" in change.value
     ]
     assert len(created) == 1
     assert created[0] < first
