@@ -1,7 +1,7 @@
 """The process's one Java virtual machine: started once, with Debezium's jars and our logging.
 
-All that is specific to JPype is here and in `debezium`, `consumer`, `compiler` and `converters`. The
-machine can't be started twice in a process, so all engines of a process share it, and the logs
+All that is specific to JPype is here and in `debezium`, `consumer`, `compiler` and `converters`.
+The machine can't be started twice in a process, so all engines of a process share it, and the logs
 folder of the first one stays.
 """
 

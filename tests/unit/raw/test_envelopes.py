@@ -34,8 +34,8 @@ PAYLOADS = st.fixed_dictionaries(
 
 
 def envelope(payload: Any, *, key: Any = None, number: int = 0, topic: str = "s.d.t") -> bytes:
-    text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
-    shown = None if key is None else json.dumps(key, separators=(",", ":"))
+    text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+    shown = None if key is None else json.dumps(key, separators=(",", ":")).encode()
     return encode(Change(topic, shown, text, number), 3)
 
 
