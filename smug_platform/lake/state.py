@@ -87,7 +87,7 @@ class State:
             schemas=schemas,
             floors=found["floors"],
             watermarks=found["watermarks"],
-            fills=tuple(Fill(**_known(Fill, fill)) for fill in found["fills"]),
+            fills=tuple(Fill(**fill) for fill in found["fills"]),
             aliases=found["aliases"],
             dropped=found.get("dropped", {}),
             behind=found.get("behind", {}),
@@ -193,12 +193,7 @@ def _type(column: Mapping[str, Any]) -> str:
 def _source_column(found: dict[str, Any]) -> SourceColumn:
     """The column that `to_json` wrote."""
     members = tuple((come, real) for come, real in found.get("members", ()))
-    return SourceColumn(**{**_known(SourceColumn, found), "members": members})
-
-
-def _known(kind: type, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what a newer release has put there beside."""
-    return {name: found[name] for name in kind.__slots__ if name in found}  # type: ignore[attr-defined]
+    return SourceColumn(**{**found, "members": members})
 
 
 def _members(literals: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -1,6 +1,5 @@
 """All table cases in one database, taken through the whole way once; the tests then look at it."""
 
-import json
 import random
 import threading
 from collections.abc import Iterator
@@ -11,9 +10,6 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from smug_platform import iceberg
-from smug_platform.capture.items import SqliteItems
-from smug_platform.lake.merge import STATE, name_of
 from smug_platform.local.mariadb import connect as connect_shard
 from smug_platform.local.mariadb import start_shard
 from smug_platform.raw import deltas as raw
@@ -49,16 +45,12 @@ class Seen:
 
 @dataclass
 class Corpus:
-    """What was seen at each stage, by table; and the problems of tables that had some.
-
-    replayed: deltas that came once more. rewritten: states in the form of another release.
-    """
+    """What was seen at each stage, by table; and the problems of tables that had some."""
 
     stack: Stack
     seen: dict[str, dict[str, Seen]] = field(default_factory=dict)
     problems: dict[str, list[Exception]] = field(default_factory=dict)
     replayed: int = 0
-    rewritten: int = 0
 
     def look(self, stage: str) -> None:
         """Bring everything through, and write down what is there."""
@@ -126,7 +118,6 @@ def run_corpus(stack: Stack) -> Corpus:
         capture.reach()
         corpus.look("stream")
     _name_zone(stack.settings)
-    corpus.rewritten = _as_other_releases_write(stack)
     for number in range(len(_FIRST_FILES)):
         _run_phase(stack, "later", number)
     with stack.capturing() as capture:
@@ -195,40 +186,6 @@ def _name_zone(settings: Settings) -> None:
             cursor.execute("SET GLOBAL time_zone = 'America/Chicago'")
     finally:
         root.close()
-
-
-def _as_other_releases_write(stack: Stack) -> int:
-    """Give what capture and the lake remember the form that an older release gave it, or that a
-    newer one may give it, by turns; how many those were.
-    """
-    items = SqliteItems(stack.settings.home / "capture" / "state.db")
-    for number, shard in enumerate(stack.settings.shards):
-        state = json.loads(str(items.get(shard.name, "state")["state"]))
-        _reform(state, [], older=number == 0, since=("unread",))
-        assert items.update(shard.name, "state", {"state": json.dumps(state)}, expect={})
-    rewritten = len(stack.settings.shards)
-    for number, target in enumerate(stack.platform.targets):
-        if table := iceberg.load(stack.platform.lakehouse.catalog, name_of(target)):
-            state = json.loads(table.properties[STATE])
-            parts = [column for _, columns in state["schemas"].values() for column in columns]
-            _reform(state, parts + state["fills"], older=number % 2 == 0, since=("behind",))
-            with table.transaction() as transaction:
-                transaction.set_properties({STATE: json.dumps(state)})
-            rewritten += 1
-    return rewritten
-
-
-def _reform(state: Row, parts: list[Row], *, older: bool, since: tuple[str, ...]) -> None:
-    """since: what was not there in the beginning."""
-    if not older:
-        for held in (state, *parts):
-            held["compass"] = {"north": 1}
-        return
-    for name in since:
-        del state[name]
-    for part in parts:
-        if part.get("members") == []:
-            del part["members"]
 
 
 def _socket(data: Path) -> str:

@@ -176,14 +176,6 @@ def test_J12_replay_from_the_start_of_the_stream_changes_nothing(corpus: Corpus)
         assert before.warehouse == after.warehouse, case.id
 
 
-@pytest.mark.parametrize("table", ["a11", "e03", "g04", "g06_rename", "o03", "o04", "h04"])
-def test_R07_all_goes_on_from_the_states_of_an_older_release_and_of_a_newer(
-    corpus: Corpus, table: str
-) -> None:
-    assert corpus.rewritten > len(CASES)
-    _check_equal(corpus, table, STAGES[2:])
-
-
 def test_K01_there_were_writes_during_the_read_view(corpus: Corpus) -> None:
     for table in WRITTEN_DURING_SNAPSHOT:
         read, written = _read_and_written_meanwhile(corpus, table)
