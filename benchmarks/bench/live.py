@@ -138,7 +138,7 @@ def _created(table: str, columns: str) -> str:
     described = [
         {
             "name": name, "typeName": kind, "optional": True, "defaultValueExpression": None,
-            "enumValues": None, "position": number,
+            "enumValues": None, "charsetName": None, "position": number,
             "length": _SCALES.get(name, (6, None))[0], "scale": _SCALES.get(name, (6, None))[1],
         }
         for number, (name, kind) in enumerate((c.split(" ", 1) for c in columns.split(",")), 1)

@@ -79,6 +79,7 @@ class Shape:
                 "optional": field.name != self.key,
                 "defaultValueExpression": None,
                 "enumValues": None,
+                "charsetName": None,
                 "position": position,
             }
             for position, field in enumerate(self.fields, 1)
