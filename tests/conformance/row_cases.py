@@ -16,6 +16,7 @@ def _last_days(first: int) -> tuple[str, ...]:
 NO_DAY_CASE = Case(
     id="C03",
     columns="id INT UNSIGNED PRIMARY KEY, day DATE, at DATETIME(3) NOT NULL",
+    before=_last_days(1),
     during=_last_days(11),
     later=_last_days(21),
 )

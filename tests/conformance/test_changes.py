@@ -120,7 +120,7 @@ def test_C03_a_day_that_its_month_lacks_reads_null(corpus: Corpus) -> None:
         rows = {row["id"]: (row["day"], row["at"] and row["at"].date()) for row in copy.rows}
         assert rows == {
             id_: pair
-            for first in (11, 21)
+            for first in (1, 11, 21)
             for id_, pair in ((first, (none, none)), (first + 1, (last, last)))
         }
 

@@ -2,9 +2,6 @@
 
 PARTLY = {
     "C01": "a zero date reads NULL, in a column that takes NULL it can't be told from one",
-    "C02": "a shard's first snapshot is Debezium's, whose driver reads the year 0 as the year 1",
-    "C03": "a shard's first snapshot is Debezium's, whose driver ends at 31 February",
-    "D08": "a shard's first snapshot is Debezium's, which makes ? of what Java has no sign for",
     "G16": "rows that go with a partition have no events; the reconciliation tells of them",
 }
 """Some of their tests are xfail."""
