@@ -140,7 +140,8 @@ def _image(held: Held, name: str) -> str | None:
         return None
     told = image.format(column)
     if kind in _MOMENTS:
-        return f"IF({column} IS NULL OR {_IS_NO_DAY.format(column)}, 'null', {told})"
+        is_none = f"{column} IS NULL OR {_IS_NO_DAY.format(column)}"
+        return f"IF({is_none}, 'null', IFNULL({told}, 'null'))"
     return f"IF({column} IS NULL, 'null', {told})" if name in held.nullable else told
 
 

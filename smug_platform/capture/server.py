@@ -130,9 +130,10 @@ def read_run(connection: Connection) -> Run:
 def definition(connection: Connection, name: str) -> str | None:
     """The CREATE TABLE of a table, without what its rows change in it; None when it is not there.
 
-    name: quoted.
+    name: quoted. The default of a TIMESTAMP is told in the zone of the session: always in UTC here.
     """
     try:
+        connection.cursor().execute("SET SESSION sql_mode = '', time_zone = '+00:00'")
         told = str(ask_one(connection, f"SHOW CREATE TABLE {name}")["Create Table"])
     except pymysql.err.ProgrammingError as error:
         if error.args[0] == _NO_SUCH_TABLE:
