@@ -8,8 +8,8 @@ Its parser takes no name in double quotes, no function as a default without pare
 how MariaDB writes one, and does not see that a text collated as `binary` is of bytes: such
 statements are put into words that it knows.
 
-The converters are Java classes, for a value must not cross into Python. There is no compiler where
-this runs: Javassist, which comes with Debezium, makes them of their source as the machine starts.
+The converters are Java classes, for a value must not cross into Python. Two classes of Debezium's
+are altered, so Javassist, which comes with it, makes all of them as the machine starts.
 """
 
 from typing import Any
