@@ -1,15 +1,17 @@
 """The archive: what writing it adds to the lake branch, its bytes, and the speed of a replay.
 
 Batches of envelopes (Debezium's full source block, a quarter of the changes on 1,000 hot keys, one
-in twenty delivered twice) are landed and merged into T rows, and archived after each, with and
-without personal columns: `sealed` has two of eight columns sealed with the key of the row's
-account, 50 rows an account. Then all of it is replayed from the archive into a table of its own.
-What the same table takes from the source by a new snapshot is not measured here: it is its rows
-over the rate that is given, of Debezium on this machine (25,000 to 30,000 rows a second on two
-cores, before landing and merging).
+in twenty delivered twice) are landed and merged into T rows, and archived, with and without
+personal columns: `sealed` has two of eight columns sealed with the key of the row's account, 50
+rows an account. `after`: each batch is archived once it is merged. `beside`: while the next one is
+landed and merged, as the two run in a deployment, by a thread of the same process here; what that
+adds to the lake branch. Then all of it is replayed from the archive into a table of its own. What
+the same table takes from the source by a new snapshot is not measured here: it is its rows over the
+rate that is given, as `capture.py` measures it on this machine (before landing and merging).
 """
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,7 +59,10 @@ def main(
 ) -> None:
     """Run the benchmark and print its tables."""
     shape = SHAPES["narrow"]
-    writing = grid("changes a batch", "columns", "lake s", "archive s", "adds", "bytes, of JSON")
+    writing = grid(
+        "changes a batch", "columns", "lake s", "archive after s", "adds", "lake s, archive beside",
+        "adds", "bytes, of JSON",
+    )  # fmt: skip
     for size in numbers(batches):
         for pii in ({}, _PII):
             with TemporaryDirectory() as folder:
@@ -66,12 +71,15 @@ def main(
                 fresh(make_index, home, shape, rows)
                 fresh(prepare, home, shape, rows, size, runs + 1, "hot")
                 took: list[Took] = fresh(archived, home, shape, pii).value
+                fresh(prepare, home, shape, rows, size, runs + 1, "hot")
+                beside = median(fresh(lake_beside, home, shape, pii).value)
             lake, archive = median(t.lake for t in took), median(t.archive for t in took)
             share = sum(t.bytes for t in took) / sum(t.json for t in took)
-            progress(f"{size:,}: {lake:.2f} s, archive {archive:.2f} s")
+            progress(f"{size:,}: {lake:.2f} s, archive {archive:.2f} s, beside {beside:.2f} s")
             writing.add_row(
                 f"{size:,}", "sealed" if pii else "plain", f"{lake:.2f}", f"{archive:.2f}",
-                f"{archive / lake:.0%}", f"{share:.0%}",
+                f"{archive / lake:.0%}", f"{beside:.2f}", f"{beside / lake - 1:.0%}",
+                f"{share:.0%}",
             )  # fmt: skip
     print_grid(f"T = {rows:,}, {shape.about}", writing)
     replayed = grid("changes", "columns", "decoded", "rows", "s", "changes/s", "new snapshot, s")
@@ -111,6 +119,21 @@ def archived(home: Path, shape: Shape, pii: dict[str, str]) -> list[Took]:
         written = write(catalog, archive, source)
         size = describe(list(written.manifests))["bytes"]
         found.append(Took(ingested.seconds, written.seconds, ingested.json, size))
+    return found[1:]
+
+
+def lake_beside(home: Path, shape: Shape, pii: dict[str, str]) -> list[float]:
+    """Seconds of the lake branch for each of the prepared batches but the first, while the batch
+    before it is archived.
+    """
+    catalog, archive, source = catalog_in(home), archive_in(home), source_of(shape, pii)
+    write(catalog, archive, source)
+    found = []
+    with ThreadPoolExecutor(1) as pool:
+        for batch in prepared(home):
+            writing = pool.submit(write, catalog_in(home), archive, source)
+            found.append(ingest_once(catalog, home, shape, *batch).seconds)
+            writing.result()
     return found[1:]
 
 
