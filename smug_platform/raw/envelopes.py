@@ -64,7 +64,9 @@ def _decode(records: Sequence[Record], begin: int, end: int) -> tuple[pa.Table, 
     is_read &= _are_text(data)
     for number in np.flatnonzero(~is_read).tolist():
         is_read[number] = _parse(records[number].data, number, int(bounds[number]), found, topics)
-    tables, rows = [_table(topic) for topic in topics], _row_numbers(found)
+    # What is refused may have noted a topic that is no text.
+    tables = [_table(topic.decode(errors="replace")) for topic in topics]
+    rows = _row_numbers(found)
     is_of_table = np.array([name is not None for _, name in tables], dtype=bool)
     is_read[is_read] &= (found["op"][is_read] == 0) | (
         is_of_table[found["topic"][is_read]] & (rows[is_read] != NONE)
@@ -109,13 +111,13 @@ def _parse(
     return True
 
 
-def _table(topic: bytes) -> tuple[str, str | None]:
+def _table(topic: str) -> tuple[str, str | None]:
     """The shard of a topic, and its table, None where it is of a shard's schema changes.
 
-    >>> _table(b"shard_0.flickr.photos"), _table(b"shard_0")
+    >>> _table("shard_0.flickr.photos"), _table("shard_0")
     (('shard_0', 'photos'), ('shard_0', None))
     """
-    shard, _, table = (*topic.decode().split(".", 2), "", "")[:3]
+    shard, _, table = (*topic.split(".", 2), "", "")[:3]
     return shard, table or None
 
 

@@ -181,7 +181,8 @@ def _call(name: str, *arguments: Array | int) -> int:
         if isinstance(argument, int):
             given.append(ctypes.c_int64(argument))
         else:
-            assert argument.flags.c_contiguous
+            if not argument.flags.c_contiguous:
+                raise ValueError(f"{name} takes arrays that lie in one piece")
             given.append(ctypes.c_void_p(argument.ctypes.data))
     return int(_function(name)(*given))
 

@@ -10,7 +10,13 @@
 #define API __attribute__((visibility("default")))
 #define VALUES at_t text, const int64_t *begin, const int64_t *stop, const uint8_t *kind, int64_t count
 
-static bool is_number(uint8_t kind) { return kind == WHOLE || kind == PLAIN; }
+/* The digits of a number, or of a string of them, and whether a minus stood before; NULL for other
+ * values. */
+static at_t digits_of(at_t text, int64_t begin, int64_t stop, uint8_t kind, bool *minus) {
+    if (kind != WHOLE && kind != REAL && kind != PLAIN) return NULL;
+    *minus = begin < stop && text[begin] == '-';
+    return text + begin + *minus;
+}
 
 /* Whole numbers from `low` to `high`, in digits or in a string of them. */
 API int64_t smug_wholes(VALUES, int64_t low, int64_t high, int64_t *out, uint8_t *valid) {
@@ -18,11 +24,10 @@ API int64_t smug_wholes(VALUES, int64_t low, int64_t high, int64_t *out, uint8_t
         out[row] = 0;
         valid[row] = kind[row] != NOTHING;
         if (!valid[row]) continue;
-        at_t at = text + begin[row], end = text + stop[row];
-        bool minus = at < end && *at == '-';
-        at += minus;
+        bool minus;
         uint64_t value = 0;
-        if (!is_number(kind[row]) || end - at < 1 || end - at > 19) return -1;
+        at_t at = digits_of(text, begin[row], stop[row], kind[row], &minus), end = text + stop[row];
+        if (at == NULL || end - at < 1 || end - at > 19) return -1;
         for (; at < end; at++) {
             if (*at < '0' || *at > '9') return -1;
             value = value * 10 + (*at - '0');
@@ -40,12 +45,12 @@ API int64_t smug_decimals(VALUES, int64_t precision, int64_t scale, __int128 *ou
         out[row] = 0;
         valid[row] = kind[row] != NOTHING;
         if (!valid[row]) continue;
-        at_t at = text + begin[row], end = text + stop[row];
-        bool minus = at < end && *at == '-';
-        at += minus;
+        bool minus;
+        at_t at = digits_of(text, begin[row], stop[row], kind[row], &minus), end = text + stop[row];
+        if (at == NULL) return -1;
         at_t point = digits_end(at, end);
         int64_t digits = point - at, behind = point < end ? end - point - 1 : 0;
-        if (!(is_number(kind[row]) || kind[row] == REAL) || digits < 1 || behind > scale) return -1;
+        if (digits < 1 || behind > scale) return -1;
         if (point < end && (*point != '.' || behind < 1)) return -1;
         unsigned __int128 value = 0;
         for (; digits > 1 && *at == '0'; digits--) at++;

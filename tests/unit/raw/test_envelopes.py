@@ -108,6 +108,7 @@ def test_a_damaged_envelope_is_read_as_a_parser_reads_it(at: int, bytes_: bytes)
         envelope(USUAL).replace(b'"epoch"', b'"Epoch"'),
         envelope(USUAL).replace(b'"key":null', b'"key":nul'),
         envelope(USUAL).replace(b'"file":"b', b'"file":"\xff'),
+        envelope(USUAL).replace(b'"topic":"s', b'"topic":"\xff'),
         envelope(USUAL | {"op": "u", "source": {"file": "b.1", "pos": 1}}),
         envelope(USUAL, topic="s"),
     ],

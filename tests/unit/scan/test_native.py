@@ -200,6 +200,19 @@ def test_literals_are_texts_where_that_is_asked_for() -> None:
         column(b'{"a":1}').texts(0, literals=True)
 
 
+def test_a_name_that_an_object_lacks_has_no_value() -> None:
+    values = scanned([b'{"n":1}'], ["id"], others=True)
+    for read in (
+        lambda: values.wholes(0, 0, 9),
+        lambda: values.decimals(0, 4, 2),
+        lambda: values.instants(0),
+        lambda: values.texts(0),
+        lambda: values.truths(0),
+    ):
+        with pytest.raises(Odd):
+            read()
+
+
 def test_truths() -> None:
     found, valid = column(b"true", b"false", b"null").truths(0)
     assert (found.tolist(), valid.tolist()) == ([True, False, False], [True, True, False])
