@@ -83,9 +83,10 @@ def start_shard(
             f"{shard.name}: port {shard.port} is in use by {holder}",
             remedy="stop that, or set SMUG_MYSQL_PORT to the first of some free ports",
         )
-    data = folder / "data"
+    data, scratch = folder / "data", folder / "tmp"
     if not data.exists():
         _install(folder, data)
+    scratch.mkdir(exist_ok=True)
     process = spawn(
         shard.name,
         [
@@ -93,6 +94,8 @@ def start_shard(
             "--no-defaults",
             *_as_user(),
             f"--datadir={data}",
+            # A server that starts deletes what others keep in a folder for temporary tables.
+            f"--tmpdir={scratch}",
             "--socket=mariadbd.sock",  # inside datadir: a socket's whole path has 107 bytes at most
             "--pid-file=mariadbd.pid",
             f"--init-file={_write_init_file(shard, folder)}",

@@ -210,6 +210,17 @@ def test_a_wrong_password_is_one_line(shards: Settings) -> None:
         pass
 
 
+def test_each_server_keeps_temporary_tables_by_itself(shards: Settings) -> None:
+    """One that starts deletes those of others in a folder that they share."""
+    folders = []
+    for shard in shards.shards:
+        with connect(shard) as cursor:
+            cursor.execute("SELECT @@tmpdir AS folder")
+            (row,) = cursor.fetchall()
+            folders.append(row["folder"] if isinstance(row, dict) else row[0])
+    assert len(set(folders)) == len(shards.shards)
+
+
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     shard = local_settings(tmp_path).shards[0]
     with pytest.raises(SourceError, match=r"shard_0 stopped as it started.*nonsense"):
