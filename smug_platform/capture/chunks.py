@@ -112,7 +112,7 @@ class Chunks:
             return
         began = time.monotonic()
         try:
-            view = self._open_view(connection)
+            view = self._open_view(connection, tables)
             until = time.monotonic() + _WINDOW_SECONDS
             for table in tables:
                 self._read_table(connection, table, view, until)
@@ -196,11 +196,15 @@ class Chunks:
             "query": None,
         }
 
-    def _open_view(self, connection: source_server.Connection) -> "_View":
+    def _open_view(
+        self, connection: source_server.Connection, tables: Sequence["_Table"]
+    ) -> "_View":
         """A view of the server, and the stream on its way to the place of it."""
         self._publisher.stop_before()
         self._await(self._publisher.has_stopped.is_set)
-        file, offset = source_server.open_view(connection)
+        file, offset = source_server.open_view(
+            connection, self._shard, [table.name for table in tables]
+        )
         self._publisher.stop_before((file_number(file), offset))
         now = source_server.ask_one(connection, "SELECT UNIX_TIMESTAMP() AS now")["now"]
         return _View(file, offset, int(now))

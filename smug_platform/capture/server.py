@@ -24,6 +24,7 @@ from smug_platform.settings import Shard
 
 _ACCESS_DENIED = (1044, 1045, 1698)
 LACKS_PRIVILEGE = (1142, 1227)
+_REFUSED = (1044, 1045, *LACKS_PRIVILEGE)
 _NO_BINLOG, _WRONG_PLACE, _NO_SUCH_TABLE = 1381, 1220, 1146
 _LOCK_SECONDS = 10
 # A transaction of one row, from its number to its commit.
@@ -142,27 +143,68 @@ def definition(connection: Connection, name: str) -> str | None:
     return re.sub(r" AUTO_INCREMENT=\d+", "", told)
 
 
-def open_view(connection: Connection) -> tuple[str, int]:
-    """Begin a transaction that sees the server at one place of its binlog: that place.
+def open_view(connection: Connection, shard: Shard, tables: Sequence[str]) -> tuple[str, int]:
+    """Begin a transaction that sees tables as they are at one place of the binlog: that place.
 
-    MariaDB and Percona Server tell it. Elsewhere a global read lock holds writers off for as long
-    as two statements take. Times are UTC in this session from then on.
+    MariaDB and Percona Server tell it. Elsewhere writers are held off for as long as two statements
+    take. tables: quoted. Times are UTC in this session from then on.
     """
     cursor = connection.cursor()
     cursor.execute("SET SESSION sql_mode = '', time_zone = '+00:00', net_write_timeout = 600")
     cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    if place := _place_of_view(connection):
+        return place
+    with _writers_held_off(connection, shard, tables):
+        cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        return newest_position(connection)
+
+
+def _place_of_view(connection: Connection) -> tuple[str, int] | None:
+    """The place of the transaction's view; None where the server does not tell it."""
     told = ask_all(connection, "SHOW STATUS LIKE 'binlog_snapshot_%'")
     found = {str(row["Variable_name"]).lower(): str(row["Value"]) for row in told}
     if file := found.get("binlog_snapshot_file"):
         return file, int(found["binlog_snapshot_position"])
+    return None
+
+
+@contextmanager
+def _writers_held_off(
+    connection: Connection, shard: Shard, tables: Sequence[str]
+) -> Iterator[None]:
+    """Hold off all that write; where that is refused (RDS, Aurora), those that write to the tables.
+
+    The tables are locked on a connection of its own, for a transaction that begins unlocks what its
+    connection has locked. Raises SourceError where both are refused.
+    """
+    if _locks(connection, "FLUSH TABLES WITH READ LOCK"):
+        try:
+            yield
+        finally:
+            connection.cursor().execute("UNLOCK TABLES")
+        return
+    with connect(shard) as other:
+        if not _locks(other, f"LOCK TABLES {', '.join(f'{name} READ' for name in tables)}"):
+            raise SourceError(
+                f"{shard.name}: user {shard.user!r} may lock neither all tables nor those it reads",
+                remedy="GRANT SELECT, LOCK TABLES ON the database TO that user, or RELOAD ON *.*",
+            )
+        yield
+        other.cursor().execute("UNLOCK TABLES")
+
+
+def _locks(connection: Connection, statement: str) -> bool:
+    """Take a lock; False where the user may not."""
+    cursor = connection.cursor()
     cursor.execute(f"SET SESSION lock_wait_timeout = {_LOCK_SECONDS}")
-    cursor.execute("FLUSH TABLES WITH READ LOCK")
     try:
-        cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-        return newest_position(connection)
-    finally:
-        cursor.execute("UNLOCK TABLES")
+        cursor.execute(statement)
+    except pymysql.err.Error as error:
+        if error.args[0] in _REFUSED:
+            return False
+        raise
+    return True
 
 
 def make_mark(connection: Connection, file: str, pos: int) -> Mark | None:
@@ -211,7 +253,7 @@ def _translate(where: str, error: pymysql.err.Error) -> SourceError:
     code = error.args[0] if error.args else 0
     if code == _NO_BINLOG:
         return SourceError(f"{where}: its binlog is off", remedy="start it with log_bin")
-    if code in LACKS_PRIVILEGE:
+    if code in _REFUSED:
         return SourceError(f"{where}: {error.args[1]}", remedy="grant it to the capture user")
     if isinstance(error, pymysql.err.OperationalError | pymysql.err.InterfaceError):
         return SourceUnavailable(

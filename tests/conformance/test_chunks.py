@@ -4,6 +4,7 @@ import itertools
 import json
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -14,7 +15,7 @@ from smug_platform.capture.resources import open_store
 from smug_platform.capture.state import State
 from smug_platform.local.mariadb import connect
 from smug_platform.raw import deltas as raw
-from smug_platform.settings import Settings
+from smug_platform.settings import Settings, Shard
 from smug_platform.tables.table import Table
 from tests.conformance.bulk import SOURCE, capture_process, kill_when
 from tests.conformance.stack import Capture, Stack, wait
@@ -198,10 +199,12 @@ def _kill_first_reader(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> N
         with connect(settings.shards[0]) as cursor:
             cursor.execute(f"KILL CONNECTION {number}")
 
-    def opened(connection: server.Connection) -> tuple[str, int]:
+    def opened(
+        connection: server.Connection, shard: Shard, tables: Sequence[str]
+    ) -> tuple[str, int]:
         if not killed:
             killed.append(connection.thread_id())
             threading.Timer(0.2, kill, killed).start()
-        return open_view(connection)
+        return open_view(connection, shard, tables)
 
     monkeypatch.setattr(server, "open_view", opened)

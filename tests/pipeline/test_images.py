@@ -3,20 +3,25 @@
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
+import pymysql
 import pytest
 
 from smug_platform.capture import begin, server
 from smug_platform.capture.contract import read_tables
 from smug_platform.capture.images import image_of, key_text
+from smug_platform.errors import SourceError
 from smug_platform.local.mariadb import connect
-from smug_platform.settings import Settings
+from smug_platform.settings import Settings, Shard
 from smug_platform.tables.table import Source, Table
 from tests.pipeline.capturing import Kept, capturing, one_shard
 
 KINDS = Table(name="kinds", key=("id", "name"), domain="d", owner="o", excluded=("secret",))
+NAME = "`flickr`.`kinds`"
 SOURCE = Source(database="flickr", tables=(KINDS,))
 TYPES = {
     "a": "TINYINT(1)", "b": "BIT(1)", "b9": "BIT(12)", "d": "DECIMAL(65,30)", "f": "FLOAT",
@@ -89,7 +94,7 @@ def test_the_server_writes_keys_and_rows_as_debezium_does(
     with server.connect(filled.shards[0]) as connection:
         image = image_of(KINDS, read_tables(connection, SOURCE)["kinds"])
         assert image is not None
-        server.open_view(connection)
+        server.open_view(connection, filled.shards[0], [NAME])
         rows = server.ask_all(
             connection,
             f"SELECT {image.key} AS k, {image.row} AS r FROM flickr.kinds ORDER BY {image.order()}",
@@ -111,21 +116,62 @@ def test_what_the_server_cannot_write_is_left_to_debezium(filled: Settings) -> N
     assert readable == ["plain"]
 
 
+@pytest.fixture
+def narrow(filled: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shard]:
+    """The shard for a user without RELOAD, as RDS and Aurora have no other."""
+    shard = replace(filled.shards[0], user="narrow", password="n")
+
+    with _session(filled) as cursor:
+        cursor.execute("SELECT CONCAT(@@datadir, @@socket)")
+        ((path,),) = cursor.fetchall()
+    monkeypatch.chdir(Path(path).parent)  # a socket's whole path has 107 bytes at most
+    with pymysql.connect(unix_socket=Path(path).name, user="root", autocommit=True) as connection:
+        root = connection.cursor()
+        root.execute("CREATE USER narrow@'%' IDENTIFIED BY 'n'")
+        root.execute("GRANT BINLOG MONITOR ON *.* TO narrow@'%'")
+        root.execute("GRANT SELECT, LOCK TABLES ON flickr.* TO narrow@'%'")
+        yield shard
+        root.execute("DROP USER narrow@'%'")
+
+
+@pytest.mark.parametrize("user", ["smug", "narrow"])
 def test_a_view_stands_at_its_place_with_and_without_the_servers_help(
-    filled: Settings, monkeypatch: pytest.MonkeyPatch
+    filled: Settings, narrow: Shard, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
-    with server.connect(filled.shards[0]) as connection:
-        told = server.open_view(connection)
-    ask_all = server.ask_all
+    """Where it does not tell the place, nobody writes to the table between the view and that."""
+    shard = narrow if user == "narrow" else filled.shards[0]
+    with server.connect(shard) as connection:
+        told = server.open_view(connection, shard, [NAME])
+    newest_position = server.newest_position
+    refused: list[int] = []
 
-    def as_mysql(connection: server.Connection, sql: str, *more: Any) -> Any:
-        return [] if "binlog_snapshot" in sql else ask_all(connection, sql, *more)
-
-    monkeypatch.setattr(server, "ask_all", as_mysql)
-    with server.connect(filled.shards[0]) as connection:
-        assert server.open_view(connection) == told == server.newest_position(connection)
-        with _session(filled) as cursor:  # nobody is held off any more
+    def delete(seconds: int) -> None:
+        with _session(filled) as cursor:
+            cursor.execute(f"SET lock_wait_timeout = {seconds}")
             cursor.execute("DELETE FROM kinds")
-        seen = ask_all(connection, "SELECT COUNT(*) AS count FROM flickr.kinds")
+
+    def asked(connection: server.Connection) -> tuple[str, int]:
+        with pytest.raises(pymysql.err.OperationalError) as error:
+            delete(1)
+        refused.append(error.value.args[0])
+        return newest_position(connection)
+
+    monkeypatch.setattr(server, "_place_of_view", lambda _connection: None)
+    monkeypatch.setattr(server, "newest_position", asked)
+    with server.connect(shard) as connection:
+        assert server.open_view(connection, shard, [NAME]) == told == newest_position(connection)
+        assert refused == [1205]
+        delete(10)  # nobody is held off any more
+        seen = server.ask_all(connection, f"SELECT COUNT(*) AS count FROM {NAME}")
         assert seen == [{"count": len(ROWS)}]
-        assert server.newest_position(connection) > told
+        assert newest_position(connection) > told
+
+
+def test_a_view_that_the_user_may_not_have_says_what_to_grant(
+    narrow: Shard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_place_of_view", lambda _connection: None)
+    with server.connect(narrow) as connection, pytest.raises(SourceError) as error:
+        server.open_view(connection, narrow, [NAME, "`mysql`.`db`"])
+    assert not error.value.passes
+    assert "LOCK TABLES" in error.value.remedy

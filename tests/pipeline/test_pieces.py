@@ -46,7 +46,7 @@ def read(shard: Shard, unread: Unread | None = None) -> Iterator[tuple[list[Row]
         assert image is not None
         assert begun is not None
         defined = server.definition(connection, "`flickr`.`texts`")
-        server.open_view(connection)
+        server.open_view(connection, shard, ["`flickr`.`texts`"])
         found = Pieces(connection, image, "`flickr`.`texts`", defined)
         yield from found.read(begun, until=time.monotonic() + 60)
 
