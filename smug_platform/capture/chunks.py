@@ -106,10 +106,12 @@ class Chunks:
 
     def _read_on(self, connection: source_server.Connection) -> None:
         """Read table after table for one window, then let the stream catch up."""
+        self._at = None
         check_server(connection, self._shard, self._publisher.state)
         tables = list(self._tables(connection))
         if not tables:
             return
+        self._at = tables[0].unread  # a view that is refused is so for the tables it is for
         began = time.monotonic()
         try:
             view = self._open_view(connection, tables)

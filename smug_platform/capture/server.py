@@ -251,6 +251,8 @@ def _finds(connection: Connection, mark: Mark | None, logs: set[str]) -> bool | 
 
 def _translate(where: str, error: pymysql.err.Error) -> SourceError:
     code = error.args[0] if error.args else 0
+    if code == _NO_SUCH_TABLE:  # dropped since it was looked up
+        return SourceUnavailable(f"{where}: {error.args[1]}", remedy="it is looked up again")
     if code == _NO_BINLOG:
         return SourceError(f"{where}: its binlog is off", remedy="start it with log_bin")
     if code in _REFUSED:
