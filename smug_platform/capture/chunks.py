@@ -123,6 +123,7 @@ class Chunks:
         finally:
             self._await(lambda: self._publisher.is_idle)
             self._publisher.go_on()
+        connection.rollback()  # the view holds off an ALTER of what was read
         self._catch_up(connection, time.monotonic() - began)
 
     def _tables(self, connection: source_server.Connection) -> Iterator["_Table"]:

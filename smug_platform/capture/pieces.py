@@ -22,8 +22,8 @@ from smug_platform.tables.table import Table
 Row: TypeAlias = tuple[bytes, bytes]
 """Key and image of a row, as JSON."""
 
-# A piece is one SELECT, which holds off an ALTER of the table while it runs. It is to bring so many
-# bytes, and is cut in halves where it brings more than the server may glue together.
+# A piece is one SELECT. It is to bring so many bytes, and the next has fewer rows where it brings
+# more than the server may glue together.
 _PIECE_ROWS, _FIRST_ROWS, _PIECE_BYTES = 20_000, 500, 2 * 1024 * 1024
 _MOST_BYTES = 8 * 1024 * 1024
 _BATCH_ROWS, _FETCHED_ROWS = 4096, 64
@@ -60,6 +60,7 @@ class Pieces:
         until: the moment, by the monotonic clock, after which no piece begins. Raises SourceError.
         """
         self._most = self._glue_at_most()
+        self._keep_from_altering()
         high = unread.high or self._key("", "DESC")
         while high is not None and time.monotonic() < until:
             last = self._key(self._where(unread.low, high), number=self._size)
@@ -70,6 +71,16 @@ class Pieces:
             high = high if last else None
         if high is None:
             yield [], None
+
+    def _keep_from_altering(self) -> None:
+        """See that the table is as it was defined; until the view ends no ALTER of it begins.
+
+        A savepoint before it would not let go of it: with a binlog MariaDB keeps that lock.
+        """
+        with self.connection.cursor(Cursor) as cursor:
+            cursor.execute(f"SELECT 1 FROM {self.name} LIMIT 0")
+        if source_server.definition(self.connection, self.name) != self.defined:
+            raise SourceUnavailable(f"{self.name} was altered", remedy="it is read on by itself")
 
     def _glue_at_most(self) -> int:
         """Let the server glue as much as it may and is good; how many bytes that are."""
@@ -97,20 +108,13 @@ class Pieces:
     def _piece(
         self, where: str, last: tuple[str, ...]
     ) -> Iterator[tuple[list[Row], tuple[str, ...]]]:
-        """The rows of one piece, with the last key of each batch; meanwhile no ALTER begins."""
-        with self.connection.cursor(Cursor) as cursor:
-            cursor.execute("SAVEPOINT piece")
-            cursor.execute(f"SELECT 1 FROM {self.name} LIMIT 0")  # from here on it can't be altered
-        if source_server.definition(self.connection, self.name) != self.defined:
-            raise SourceUnavailable(f"{self.name} was altered", remedy="it is read on by itself")
+        """The rows of one piece, with the last key of each batch."""
         rows = self._glued(where)
         if rows is None:
             self._size = max(1, self._size // 4)
             yield from self._singly(where)
         else:
             yield rows, last
-        with self.connection.cursor(Cursor) as cursor:
-            cursor.execute("ROLLBACK TO SAVEPOINT piece")  # so that the table may be altered
 
     def _glued(self, where: str) -> list[Row] | None:
         """The rows in one answer; None where that is not all of them: the server cuts it short in

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from smug_platform.capture import chunks, server
+from smug_platform.capture.chunks import Chunks
 from smug_platform.errors import SourceError
 from smug_platform.local.mariadb import connect
 from smug_platform.settings import Settings, Shard
@@ -83,3 +84,22 @@ def test_a_table_that_is_dropped_before_its_turn_is_unread_no_more(
         worker.wait(lambda: is_read(one))
     assert "waits" not in worker.notes
     assert (kept.ids("accounts"), kept.ids("albums")) == ({9}, set())
+
+
+def test_a_table_may_be_altered_while_the_stream_catches_up(
+    one: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As between two windows of a table that is read for hours."""
+    catch_up, altered = Chunks._catch_up, []
+
+    def alter(self: Chunks, connection: server.Connection, held: float) -> None:
+        sql(one.shards[0], "SET lock_wait_timeout = 1", "ALTER TABLE albums ADD COLUMN w INT")
+        altered.append("albums")
+        catch_up(self, connection, held)
+
+    monkeypatch.setattr(Chunks, "_catch_up", alter)
+    kept = Kept()
+    with capturing(one, TWO, kept) as worker:
+        worker.wait(lambda: altered == ["albums"])
+        worker.wait(lambda: is_read(one))
+    assert kept.ids("albums") == {1}
