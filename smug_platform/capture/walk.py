@@ -3,7 +3,8 @@
 A row comes with the piece that it is read in, and its changes from there on. A change of a row
 that is yet to be read is left out: the piece stands at a later place of the binlog and has what
 became of it. So who adds changes up, as the live numbers do, has each row once, whenever it was
-changed.
+changed. Not so after a kill: what was sent of a piece that is not yet remembered comes again from a
+later place, and the lake alone tells that from another row.
 """
 
 from collections.abc import Mapping, Sequence
