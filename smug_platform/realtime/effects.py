@@ -2,7 +2,8 @@
 
 Rows are read as the lake reads them, so what the lake puts into quarantine counts for nothing
 here. The lake then still holds the row as it was before; so that both stay alike, what counts for
-such a key is held, and the key's next change takes that back, not its own image from before.
+such a key is held, and the key's next change takes that back, not its own image from before. The
+same goes for the rows of a shard in conflict with the others.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from smug_platform.lake.columns import Column, identifier, plan, quote
+from smug_platform.lake.conflicts import conflicts, hold_back, without
 from smug_platform.lake.decode import POSITION, decode
 from smug_platform.lake.images import images
 from smug_platform.lake.state import State
@@ -81,10 +83,16 @@ def effects(
 
     Raises LakeError as `plan` does.
     """
-    columns = plan(target, state)
+    in_conflict = conflicts(target, state, None)
+    columns = plan(target, without(state, in_conflict))
     known = {column.name for column in columns}
     counted = [metric for metric in metrics if known.issuperset(metric.needed)]
-    events, refused = decode(connection, target, columns, rows.changes, state.dropped)
+    changes = rows.changes.append_column("_number", pa.array(np.arange(len(rows.lane))))
+    changes, back = hold_back(target, in_conflict, changes)
+    events, refused = decode(connection, target, columns, changes, state.dropped)
+    numbers = changes["_number"]
+    events = events.set_column(0, "_i", numbers.take(events["_i"]))
+    refused += back
     is_same = events["_same"]
     changed = events.filter(pc.invert(is_same))
     refused += [_missing(metric) for metric in metrics if metric not in counted]
@@ -93,7 +101,7 @@ def effects(
     if not needed:
         return found
     connection.register("changed", changed.select(["_i", "_op", *needed]))
-    _register_updates(connection, rows.changes, events["_i"].filter(is_same))
+    _register_before(connection, rows.changes, events["_i"].filter(is_same), numbers)
     named = ", ".join(map(identifier, needed))
     before = _before([column for column in columns if column.name in needed])
     all_images = f"{_AFTER.format(named=named)} union all by name {before}"
@@ -111,16 +119,22 @@ def _missing(metric: Metric) -> Refused:
     return Refused("realtime", metric.table, None, metric.name, f"not counted: {absent}", b"")
 
 
-def _register_updates(
-    connection: duckdb.DuckDBPyConnection, changes: pa.Table, identical: pa.ChunkedArray
+def _register_before(
+    connection: duckdb.DuckDBPyConnection,
+    changes: pa.Table,
+    identical: pa.ChunkedArray,
+    numbers: pa.ChunkedArray,
 ) -> None:
-    """Make `updates`: the updates that change something, with their image from before.
+    """Make `updates`: those that change something, with their image from before.
 
-    identical: the numbers of those that change nothing.
+    identical: the numbers of those that change nothing. numbers: of the changes that are not held
+    back; what a delete that is held back would have taken away counts on, so it is among them.
     """
     number = pa.array(np.arange(changes.num_rows))
     differs = pc.invert(pc.is_in(number, value_set=identical.combine_chunks()))
-    chosen = number.filter(pc.and_(pc.equal(changes["op"], "u"), differs))
+    is_back = pc.invert(pc.is_in(number, value_set=numbers.combine_chunks()))
+    goes = pc.and_(pc.equal(changes["op"], "d"), is_back)
+    chosen = number.filter(pc.or_(pc.and_(pc.equal(changes["op"], "u"), differs), goes))
     updates = changes.select([*PLACE, "shard", "payload"]).take(chosen)
     before, _ = images(updates["payload"])
     updates = updates.drop_columns("payload").append_column("_i", chosen)

@@ -16,7 +16,9 @@ from smug_platform.raw.land import land
 from smug_platform.settings import load_settings
 from smug_platform.tables.flickr import FLICKR
 from tests.history import column
+from tests.lanes import changes_of
 from tests.unit.realtime.conftest import Live, at
+from tests.unit.realtime.flickr import COLUMNS, server
 
 PHOTOS = Target(FLICKR.table("photos"))
 POISON = "not a time"
@@ -163,3 +165,38 @@ def test_tables_that_nobody_counts_or_has_declared_are_left_alone(live: Live) ->
     step = live.step()
     assert (step.changes, step.refused) == (2, 0)
     assert live.total("uploads") == 0
+
+
+def test_O05_a_shard_in_conflict_is_held_back_and_the_others_count_on(
+    live: Live, catalog: Catalog
+) -> None:
+    shards = [live.shard, server("shard_1"), server("shard_2")]
+    for shard in shards[1:]:
+        live.stream.publish(shard.name, 1, changes_of(shard.snapshot()))
+    for number, shard in enumerate(shards):
+        for id_ in (10 * number, 10 * number + 1):
+            row = {"id": id_, "title": "t", "uploaded_at": at(1)}
+            shard.do("photos", "insert", row)
+        live.stream.publish(shard.name, 1, changes_of(shard.new()))
+    live.step()
+    assert live.total("uploads") == in_the_lake(live, catalog) == 6
+    columns = [column("id", "VARCHAR", length=20), *COLUMNS["photos"][1:]]
+    live.do("photos", "alter", columns, "ALTER TABLE photos MODIFY id VARCHAR(20)")
+    insert(live, 5, at(1))
+    delete(live, 0)
+    for number, shard in enumerate(shards[1:], start=1):
+        for id_ in (10 * number + 2, 10 * number + 3):
+            shard.do("photos", "insert", {"id": id_, "title": "t", "uploaded_at": at(1)})
+        shard.do("photos", "delete", {"id": 10 * number})
+        live.stream.publish(shard.name, 1, changes_of(shard.new()))
+    live.step()
+    told = live.rows("select distinct stage, shard, reason from refused")
+    assert [(stage, shard) for stage, shard, _ in told] == [("lake", "shard_0")]
+    assert "shard_0 alone: photos.id changed from" in told[0][2]
+    assert live.total("uploads") == in_the_lake(live, catalog) == 8
+    assert live.rows("select count(*) from refused") == [(2,)]
+    live.do("photos", "alter", list(COLUMNS["photos"]), "ALTER TABLE photos MODIFY id BIGINT")
+    insert(live, 0, at(2))  # the lake holds the row still: its delete was refused
+    insert(live, 6, at(1))
+    live.step()
+    assert live.total("uploads") == in_the_lake(live, catalog) == 9
