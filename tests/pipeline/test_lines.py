@@ -208,6 +208,11 @@ def test_classes_are_compiled_anew_beside_other_jars(monkeypatch: pytest.MonkeyP
     assert compiled == ["Lines"]
 
 
+def test_a_task_that_could_not_start_yet_is_left_to_tell_why() -> None:
+    """Debezium starts one again as it is polled, and raises then what stands in the way."""
+    java_class("Quiet").hush(jpype.JClass("io.debezium.connector.mysql.MySqlConnectorTask")())
+
+
 def test_pythons_collector_has_no_javas_run() -> None:
     """JPype asks for one, of the whole heap, each time."""
     beans = jpype.JClass("java.lang.management.ManagementFactory").getGarbageCollectorMXBeans()
