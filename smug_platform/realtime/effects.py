@@ -6,7 +6,7 @@ such a key is held, and the key's next change takes that back, not its own image
 same goes for the rows of a shard in conflict with the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyiceberg.table import Table as Iceberg
 
 from smug_platform.lake.columns import Column, identifier, plan, quote
 from smug_platform.lake.conflicts import conflicts, hold_back, without
@@ -30,6 +31,8 @@ from smug_platform.realtime.sift import Rows
 
 Effect = tuple[str, int | None, str, int]
 """Metric, minute since 1970, currency, value."""
+Lake = Callable[[Target], Iceberg | None]
+"""The lake's table as it stands, where there is one."""
 Held = dict[str, tuple[Effect, ...]]
 """By key: what counts for it though its last image does not say so."""
 
@@ -78,12 +81,15 @@ def effects(
     metrics: tuple[Metric, ...],
     rows: Rows,
     held: Mapping[int, Held],
+    lake: Lake,
 ) -> Found:
     """The effects of the rows of one table, which has a key. held: by lane.
 
     Raises LakeError as `plan` does.
     """
     in_conflict = conflicts(target, state, None)
+    if in_conflict:  # the lake refuses those that conflict with what it holds
+        in_conflict = conflicts(target, state, lake(target))
     columns = plan(target, without(state, in_conflict))
     known = {column.name for column in columns}
     counted = [metric for metric in metrics if known.issuperset(metric.needed)]
