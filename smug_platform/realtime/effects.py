@@ -94,11 +94,10 @@ def effects(
     known = {column.name for column in columns}
     counted = [metric for metric in metrics if known.issuperset(metric.needed)]
     changes = rows.changes.append_column("_number", pa.array(np.arange(len(rows.lane))))
-    changes, back = hold_back(target, in_conflict, changes)
-    events, refused = decode(connection, target, columns, changes, state.dropped)
-    numbers = changes["_number"]
-    events = events.set_column(0, "_i", numbers.take(events["_i"]))
-    refused += back
+    changes, refused = hold_back(target, in_conflict, changes)
+    events, unread = decode(connection, target, columns, changes, state.dropped)
+    events = events.set_column(0, "_i", changes["_number"].take(events["_i"]))
+    refused += unread
     is_same = events["_same"]
     changed = events.filter(pc.invert(is_same))
     refused += [_missing(metric) for metric in metrics if metric not in counted]
@@ -107,16 +106,20 @@ def effects(
     if not needed:
         return found
     connection.register("changed", changed.select(["_i", "_op", *needed]))
-    _register_before(connection, rows.changes, events["_i"].filter(is_same), numbers)
-    named = ", ".join(map(identifier, needed))
-    before = _before([column for column in columns if column.name in needed])
-    all_images = f"{_AFTER.format(named=named)} union all by name {before}"
-    sums = " union all ".join(map(_query, counted))
-    query = f"with images as materialized ({all_images}) {sums}"
+    _register_before(connection, rows.changes, events["_i"].filter(is_same), changes["_number"])
+    query = _all_effects([column for column in columns if column.name in needed], counted, needed)
     found.effects = connection.sql(query).to_arrow_table().cast(SCHEMA)
     if refused or any(held.values()):
         _hold(found, rows, events["_i"].to_numpy(), held)
     return found
+
+
+def _all_effects(columns: list[Column], counted: list[Metric], needed: list[str]) -> str:
+    """The query of what the images do to the metrics. columns: those that are needed."""
+    named = ", ".join(map(identifier, needed))
+    every = f"{_AFTER.format(named=named)} union all by name {_before(columns)}"
+    sums = " union all ".join(map(_query, counted))
+    return f"with images as materialized ({every}) {sums}"
 
 
 def _missing(metric: Metric) -> Refused:
