@@ -2,12 +2,14 @@
 
 The sources lie in `java/`, the compiler (Eclipse's) comes with Debezium's jars: no development kit
 is needed, and what runs is what can be read. Classes are kept in a folder under the hash of their
-source, so that one process alone compiles them: half a second.
+source and of the jars' names, so that one process alone compiles them: half a second.
 """
 
 # mypy: disable-error-code="untyped-decorator"
 
 import hashlib
+import os
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,11 +23,15 @@ _JDT = "org.eclipse.jdt.internal.compiler"
 _LEVEL = "1.8"  # the newest that this compiler knows
 
 
+@cache
 def java_class(name: str) -> Any:
-    """The class of `java/<name>.java`. Raises ValueError, with what the compiler says."""
+    """The class of `java/<name>.java`, one in a process. Raises ValueError, with what the compiler
+    says.
+    """
     source = (_SOURCES / f"{name}.java").read_text()
-    folder = str(jpype.JClass("java.lang.System").getProperty(CLASSES))
-    home = Path(folder) / hashlib.sha256(source.encode()).hexdigest()[:16]
+    system = jpype.JClass("java.lang.System")
+    mark = _mark(source, str(system.getProperty("java.class.path")))
+    home = Path(str(system.getProperty(CLASSES))) / mark
     if not home.exists():
         _write(_compiled(name, source), home)
     urls = jpype.JArray(jpype.JClass("java.net.URL"))(
@@ -35,6 +41,16 @@ def java_class(name: str) -> Any:
         urls, jpype.JClass("java.lang.ClassLoader").getSystemClassLoader()
     )
     return jpype.JClass(name, loader=loader)
+
+
+def _mark(source: str, class_path: str) -> str:
+    """What the classes of a source are kept under, which were compiled beside those jars.
+
+    >>> _mark("class A {}", "/a/x-1.jar:/a/y.jar") == _mark("class A {}", "/b/y.jar:/b/x-1.jar")
+    True
+    """
+    jars = sorted(Path(jar).name for jar in class_path.split(os.pathsep))
+    return hashlib.sha256("\n".join([*jars, source]).encode()).hexdigest()[:16]
 
 
 def _write(classes: dict[str, bytes], home: Path) -> None:

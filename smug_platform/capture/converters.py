@@ -99,11 +99,36 @@ _CHOICE = """public void converterFor(io.debezium.spi.converter.ConvertedField f
     }
     if (values != null) registration.register(schema.optional(), values);
 }"""
+# A text of the collation `binary` gets that charset, beside its type, where alone it is read. As it
+# was given such a statement is not tried again: its bytes would be taken for signs.
+_COLLATED = r"""private static String collated(String ddl) {
+    String binary = "(?:\\s*=\\s*|\\s+)binary\\b", collate = "\\bCOLLATE" + binary;
+    if (!java.util.regex.Pattern.compile("(?i)" + collate).matcher(ddl).find()) return ddl;
+    String quoted = "'(?:[^'\\\\]++|\\\\.)*+'|\"(?:[^\"\\\\]++|\\\\.)*+\"",
+        bracketed = "\\((?:" + quoted + "|[^()'\"])*+\\)",
+        charset = "\\bCHAR(?:ACTER)?\\s*SET\\b",
+        type = "\\b(?:(?:(?:VAR)?CHAR(?:ACTER)?(?!\\s*SET)|(?:TINY|MEDIUM|LONG)?TEXT)\\b(?:\\s*"
+            + "\\([\\d\\s]+\\))?|(?:ENUM|SET)\\s*" + bracketed + ")",
+        between = "(?:" + quoted + "|" + bracketed + "|(?!" + type + "|" + charset
+            + ")[^,()'\"`])*?" + collate,
+        kept = quoted + "|`[^`]*+`|/\\*(?!!).*?\\*/|--\\s[^\\n]*|#[^\\n]*|"
+            + charset + binary + between,
+        all = "(?is)(" + kept + ")|((" + type + ")(" + between + "))|" + collate;
+    java.util.regex.Matcher found = java.util.regex.Pattern.compile(all).matcher(ddl);
+    StringBuffer text = new StringBuffer();
+    while (found.find()) {
+        String as = "CHARACTER SET binary";
+        if (found.group(1) != null) as = found.group();
+        else if (found.group(2) != null)
+            as = found.group(3) + " " + as + found.group(4).replaceAll("(?i)" + collate + "$", "");
+        found.appendReplacement(text, java.util.regex.Matcher.quoteReplacement(as));
+    }
+    return found.appendTail(text).toString();
+}"""
 # Other words are tried only for what can't be read, for a text may stand in double quotes too.
 _PARSE = r"""public io.debezium.relational.ddl.DdlChanges parse(
         String ddl, io.debezium.relational.Tables tables) {
-    String known = ddl.replaceAll(
-        "(?i)\\bCOLLATE(\\s*=\\s*|\\s+)binary\\b", "CHARACTER SET binary");
+    String known = collated(ddl);
     try {
         return parseKnown(known, tables);
     } catch (RuntimeException unread) {
@@ -138,7 +163,8 @@ def define_converters() -> None:
     _load(rows, _BESIDE_ROWS)
     parser = pool.get(_PARSER)
     parser.getDeclaredMethod("parse").setName("parseKnown")
-    parser.addMethod(jpype.JClass("javassist.CtNewMethod").make(_PARSE, parser))
+    for method in (_COLLATED, _PARSE):
+        parser.addMethod(jpype.JClass("javassist.CtNewMethod").make(method, parser))
     _load(parser, _BESIDE_PARSER)
 
 

@@ -85,7 +85,8 @@ _RULES = (
         "warning",
         "invalid_dates",
         _allows_invalid_dates,
-        "take it away: 31 February and its like read NULL, and end a shard's first snapshot",
+        "take it away: 31 February and its like read NULL, and may end a first snapshot where they"
+        " are in a table that can't be read in pieces",
     ),
     _Rule(
         "warning",

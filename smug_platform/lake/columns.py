@@ -7,14 +7,8 @@ from pyiceberg.schema import Schema
 
 from smug_platform.lake.state import Fill, State
 from smug_platform.lake.target import Target
-from smug_platform.lake.types import (
-    LakeType,
-    SourceColumn,
-    as_wide,
-    common,
-    common_type,
-    duckdb_type,
-)
+from smug_platform.lake.types import LakeType, SourceColumn, common_type, duckdb_type
+from smug_platform.lake.variants import as_wide, common
 
 
 @dataclass(frozen=True)
@@ -82,15 +76,15 @@ def plan(target: Target, state: State) -> list[Column]:
     ]
 
 
-def fitted(columns: list[Column], state: State, schema: Schema) -> list[Column]:
+def fitted(target: Target, columns: list[Column], state: State, schema: Schema) -> list[Column]:
     """The plan for a table that has wider types already; raises LakeError as `common_type` does."""
     held = {state.alias(field.name): field.field_type for field in schema.fields}
-    return [
-        replace(column, type=as_wide(column.type, common_type("", column.name, kind, kind_now)))
-        if (kind := held.get(column.name)) and (kind_now := column.type.iceberg) != kind
-        else column
-        for column in columns
-    ]
+    found = []
+    for column in columns:
+        kind = held.get(column.name, column.type.iceberg)
+        wide = common_type(target.name, column.name, kind, column.type.iceberg)
+        found.append(replace(column, type=as_wide(column.type, wide)))
+    return found
 
 
 def row_id(columns: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ quarantine, with both types in the reason. Where no shard is left that agrees wi
 table halts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,9 +15,10 @@ from pyiceberg.table import Table as Iceberg
 
 from smug_platform.capture.position import Position
 from smug_platform.errors import LakeError
+from smug_platform.lake.columns import plan
 from smug_platform.lake.state import State
 from smug_platform.lake.target import Target
-from smug_platform.lake.types import common_type, lake_type
+from smug_platform.lake.types import SourceColumn, common_type, lake_type
 from smug_platform.raw.quarantine import Refused
 
 _PLACED = ["shard", "epoch", "binlog_file", "binlog_offset", "row_number"]
@@ -32,11 +33,16 @@ class Conflict:
 
 
 def conflicts(target: Target, state: State, table: Iceberg | None) -> dict[str, Conflict]:
-    """The shards that conflict with the table as it is, and then with the shards before them."""
+    """The shards that conflict with the table as it is, and then with the shards before them.
+
+    First come those that agree with the most, and of equals the one whose schema is older: the
+    one that was altered alone is in conflict then, not all others with it.
+    """
     fields = table.schema().fields if table else ()
     kinds = {state.alias(field.name): field.field_type for field in fields}
     found = {}
-    for shard, (since, columns) in sorted(state.schemas.items()):
+    for shard in _ranked(target, state):
+        since, columns = state.schemas[shard]
         mine = dict(kinds)
         try:
             for column in columns:
@@ -49,6 +55,31 @@ def conflicts(target: Target, state: State, table: Iceberg | None) -> dict[str, 
             kinds = mine
     is_table_in_conflict = len(found) == len(state.schemas) or not target.table.key
     return {} if is_table_in_conflict else found
+
+
+def _ranked(target: Target, state: State) -> list[str]:
+    """The shards, those first that agree with the most others."""
+    shards = sorted(state.schemas)
+    if _agree(target, state, shards):
+        return shards
+    alike = dict[tuple[SourceColumn, ...], list[str]]()
+    for shard in shards:
+        alike.setdefault(state.schemas[shard][1], []).append(shard)
+    agreeing = {
+        columns: sum(len(b) for b in alike.values() if _agree(target, state, [a, b[0]]))
+        for columns, (a, *_) in alike.items()
+    }
+    rank = {s: (-agreeing[columns], since) for s, (since, columns) in state.schemas.items()}
+    return sorted(shards, key=lambda shard: (rank[shard], shard))
+
+
+def _agree(target: Target, state: State, shards: Iterable[str]) -> bool:
+    """Whether types hold the columns of these shards together."""
+    try:
+        plan(target, replace(state, schemas={shard: state.schemas[shard] for shard in shards}))
+    except LakeError:
+        return False
+    return True
 
 
 def without(state: State, found: Mapping[str, Conflict]) -> State:

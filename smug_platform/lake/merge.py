@@ -220,7 +220,7 @@ def _merge_batch(
         summary = {KIND: REPLACED, SEQUENCE: str(merged_sequence(table))}
         if recast(table, target, state, columns, summary):
             return _merge_batch(catalog, target, iceberg.load(catalog, name_of(target)), batch)
-        columns = fitted(columns, state, table.schema())
+        columns = fitted(target, columns, state, table.schema())
     step = Step(target, columns, old, state, batch.floor_times, allowed(catalog), in_conflict)
     return _commit(catalog, table, batch, step)
 

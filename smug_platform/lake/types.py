@@ -7,7 +7,7 @@ read; a row in which that happens goes to quarantine. A type that is not listed 
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pyiceberg.types import (
     BinaryType,
@@ -73,17 +73,18 @@ class LakeType:
         return read.replace("$", text)
 
 
-def _cast(to: str) -> str:
+def cast_to(to: str) -> str:
+    """How a text is read that DuckDB casts to that type of its own."""
     return f"try_cast($ as {to})"
 
 
-_INT = LakeType(IntegerType(), _cast("integer"))
-_LONG = LakeType(LongType(), _cast("bigint"))
+_INT = LakeType(IntegerType(), cast_to("integer"))
+_LONG = LakeType(LongType(), cast_to("bigint"))
 _TEXT = LakeType(StringType(), "$")
 _BINARY = LakeType(BinaryType(), "try(from_base64($))")
-_UNSIGNED_64 = LakeType(DecimalType(20, 0), _cast("decimal(20,0)"))
-_FLOAT = LakeType(FloatType(), _cast("float"))
-_DOUBLE = LakeType(DoubleType(), _cast("double"))
+_UNSIGNED_64 = LakeType(DecimalType(20, 0), cast_to("decimal(20,0)"))
+_FLOAT = LakeType(FloatType(), cast_to("float"))
+_DOUBLE = LakeType(DoubleType(), cast_to("double"))
 _DATE = LakeType(DateType(), "date '1970-01-01' + try_cast($ as integer)")
 
 TYPES: dict[str, LakeType] = {
@@ -167,7 +168,7 @@ def lake_type(column: SourceColumn) -> LakeType:
 def _decimal(precision: int, scale: int) -> LakeType:
     if precision > MAX_DECIMAL:
         return _TEXT
-    return LakeType(DecimalType(precision, scale), _cast(f"decimal({precision},{scale})"))
+    return LakeType(DecimalType(precision, scale), cast_to(f"decimal({precision},{scale})"))
 
 
 def _spelled(members: Iterable[tuple[str, str]], *, is_set: bool) -> LakeType:
@@ -191,7 +192,7 @@ def _quote(text: str) -> str:
 
 def _bit(width: int) -> LakeType:
     if width == 1:
-        return LakeType(BooleanType(), _cast("boolean"))
+        return LakeType(BooleanType(), cast_to("boolean"))
     if width < 64:
         return LakeType(LongType(), f"try_cast({_BITS} as bigint)", can_raise=False)
     return LakeType(DecimalType(20, 0), f"try_cast({_BITS} as decimal(20,0))", can_raise=False)
@@ -251,28 +252,6 @@ def _common_decimal(*kinds: IcebergType) -> DecimalType | None:
         else:
             return None
     return DecimalType(whole + scale, scale) if whole + scale <= MAX_DECIMAL else None
-
-
-def as_wide(kind: LakeType, wide: IcebergType) -> LakeType:
-    """The same values read as a wider type."""
-    if kind.iceberg == wide:
-        return kind
-    if isinstance(wide, DecimalType):
-        return _decimal(wide.precision, wide.scale)
-    return _LONG if isinstance(wide, LongType) else _DOUBLE
-
-
-def common(table: str, variants: list[SourceColumn]) -> LakeType:
-    """The lake type of a column that shards declare in different ways; raises LakeError."""
-    members = tuple(dict.fromkeys(pair for variant in variants for pair in variant.members))
-    variants = [replace(variant, members=members) if members else variant for variant in variants]
-    found = lake_type(variants[0])
-    for variant in variants[1:]:
-        other = lake_type(variant)
-        wide = common_type(table, variant.name, found.iceberg, other.iceberg)
-        narrow = other if wide == other.iceberg != found.iceberg else found
-        found = as_wide(narrow, wide)
-    return found
 
 
 _DUCKDB: dict[type, str] = {

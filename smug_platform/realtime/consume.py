@@ -25,7 +25,7 @@ from smug_platform.raw.views import Array
 from smug_platform.realtime import store as stored
 from smug_platform.realtime.controls import Part, follow, parts
 from smug_platform.realtime.delays import delays, save_delays
-from smug_platform.realtime.effects import Found, Held, effects
+from smug_platform.realtime.effects import Found, Held, Lake, effects
 from smug_platform.realtime.keep import clean, first_minute, forget
 from smug_platform.realtime.metrics import METRICS, metrics_of
 from smug_platform.realtime.sift import Key, Lane, Rows, sift
@@ -82,8 +82,8 @@ class _Known:
 class Consumer:
     """Counts what a stream brings into a store; for one thread.
 
-    clock: seconds since 1970. All that it knows stands in the store, so a new one goes on where
-    another was killed.
+    clock: seconds since 1970. lake: asked which shards are in conflict, where any are. All that it
+    knows stands in the store, so a new one goes on where another was killed.
     """
 
     def __init__(
@@ -93,7 +93,9 @@ class Consumer:
         source: Source,
         *,
         clock: Callable[[], float] = time.time,
+        lake: Lake = lambda _: None,
     ) -> None:
+        self._lake = lake
         self._store, self._reader, self._clock = store, reader, clock
         self._tables = {table.name: table for table in source.tables}
         self._known = _Known(store.progress(), store.lanes(), store.states(), store.held())
@@ -229,7 +231,7 @@ class Consumer:
                     remedy="take a new snapshot of the table",
                 )
             with in_memory() as duck:
-                return effects(duck, target, state, metrics_of(table), rows, held)
+                return effects(duck, target, state, metrics_of(table), rows, held, self._lake)
         except LakeError as error:
             return Found(refused=[Refused("realtime", table, None, "", str(error), b"")])
 

@@ -2,10 +2,11 @@
 
 Rows are read as the lake reads them, so what the lake puts into quarantine counts for nothing
 here. The lake then still holds the row as it was before; so that both stay alike, what counts for
-such a key is held, and the key's next change takes that back, not its own image from before.
+such a key is held, and the key's next change takes that back, not its own image from before. The
+same goes for the rows of a shard in conflict with the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,10 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyiceberg.table import Table as Iceberg
 
 from smug_platform.lake.columns import Column, identifier, plan, quote
+from smug_platform.lake.conflicts import conflicts, hold_back, without
 from smug_platform.lake.decode import POSITION, decode
 from smug_platform.lake.images import images
 from smug_platform.lake.state import State
@@ -28,6 +31,8 @@ from smug_platform.realtime.sift import Rows
 
 Effect = tuple[str, int | None, str, int]
 """Metric, minute since 1970, currency, value."""
+Lake = Callable[[Target], Iceberg | None]
+"""The lake's table as it stands, where there is one."""
 Held = dict[str, tuple[Effect, ...]]
 """By key: what counts for it though its last image does not say so."""
 
@@ -76,15 +81,23 @@ def effects(
     metrics: tuple[Metric, ...],
     rows: Rows,
     held: Mapping[int, Held],
+    lake: Lake,
 ) -> Found:
     """The effects of the rows of one table, which has a key. held: by lane.
 
     Raises LakeError as `plan` does.
     """
-    columns = plan(target, state)
+    in_conflict = conflicts(target, state, None)
+    if in_conflict:  # the lake refuses those that conflict with what it holds
+        in_conflict = conflicts(target, state, lake(target))
+    columns = plan(target, without(state, in_conflict))
     known = {column.name for column in columns}
     counted = [metric for metric in metrics if known.issuperset(metric.needed)]
-    events, refused = decode(connection, target, columns, rows.changes, state.dropped)
+    changes = rows.changes.append_column("_number", pa.array(np.arange(len(rows.lane))))
+    changes, refused = hold_back(target, in_conflict, changes)
+    events, unread = decode(connection, target, columns, changes, state.dropped)
+    events = events.set_column(0, "_i", changes["_number"].take(events["_i"]))
+    refused += unread
     is_same = events["_same"]
     changed = events.filter(pc.invert(is_same))
     refused += [_missing(metric) for metric in metrics if metric not in counted]
@@ -93,16 +106,20 @@ def effects(
     if not needed:
         return found
     connection.register("changed", changed.select(["_i", "_op", *needed]))
-    _register_updates(connection, rows.changes, events["_i"].filter(is_same))
-    named = ", ".join(map(identifier, needed))
-    before = _before([column for column in columns if column.name in needed])
-    all_images = f"{_AFTER.format(named=named)} union all by name {before}"
-    sums = " union all ".join(map(_query, counted))
-    query = f"with images as materialized ({all_images}) {sums}"
+    _register_before(connection, rows.changes, events["_i"].filter(is_same), changes["_number"])
+    query = _all_effects([column for column in columns if column.name in needed], counted, needed)
     found.effects = connection.sql(query).to_arrow_table().cast(SCHEMA)
     if refused or any(held.values()):
         _hold(found, rows, events["_i"].to_numpy(), held)
     return found
+
+
+def _all_effects(columns: list[Column], counted: list[Metric], needed: list[str]) -> str:
+    """The query of what the images do to the metrics. columns: those that are needed."""
+    named = ", ".join(map(identifier, needed))
+    every = f"{_AFTER.format(named=named)} union all by name {_before(columns)}"
+    sums = " union all ".join(map(_query, counted))
+    return f"with images as materialized ({every}) {sums}"
 
 
 def _missing(metric: Metric) -> Refused:
@@ -111,16 +128,22 @@ def _missing(metric: Metric) -> Refused:
     return Refused("realtime", metric.table, None, metric.name, f"not counted: {absent}", b"")
 
 
-def _register_updates(
-    connection: duckdb.DuckDBPyConnection, changes: pa.Table, identical: pa.ChunkedArray
+def _register_before(
+    connection: duckdb.DuckDBPyConnection,
+    changes: pa.Table,
+    identical: pa.ChunkedArray,
+    numbers: pa.ChunkedArray,
 ) -> None:
-    """Make `updates`: the updates that change something, with their image from before.
+    """Make `updates`: those that change something, with their image from before.
 
-    identical: the numbers of those that change nothing.
+    identical: the numbers of those that change nothing. numbers: of the changes that are not held
+    back; what a delete that is held back would have taken away counts on, so it is among them.
     """
     number = pa.array(np.arange(changes.num_rows))
     differs = pc.invert(pc.is_in(number, value_set=identical.combine_chunks()))
-    chosen = number.filter(pc.and_(pc.equal(changes["op"], "u"), differs))
+    is_back = pc.invert(pc.is_in(number, value_set=numbers.combine_chunks()))
+    goes = pc.and_(pc.equal(changes["op"], "d"), is_back)
+    chosen = number.filter(pc.or_(pc.and_(pc.equal(changes["op"], "u"), differs), goes))
     updates = changes.select([*PLACE, "shard", "payload"]).take(chosen)
     before, _ = images(updates["payload"])
     updates = updates.drop_columns("payload").append_column("_i", chosen)

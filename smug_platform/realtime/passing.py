@@ -21,6 +21,7 @@ from smug_platform import iceberg
 from smug_platform.duck import in_memory
 from smug_platform.errors import QueryError
 from smug_platform.lake.columns import identifier, plan
+from smug_platform.lake.conflicts import conflicts, hold_back, without
 from smug_platform.lake.decode import decode
 from smug_platform.lake.merge import STATE, name_of
 from smug_platform.lake.query import Lake
@@ -139,16 +140,21 @@ def _decoded(rows: Rows, table: Table, state: State) -> tuple[pa.Table, int]:
     )
     chosen = changes.filter(mine)
     target = Target(table)
+    in_conflict = conflicts(target, state, None)
+    columns = plan(target, without(state, in_conflict))
+    chosen, back = hold_back(target, in_conflict, chosen)
     with in_memory() as connection:
-        events, refused = decode(connection, target, plan(target, state), chosen, state.dropped)
-    return events.filter(pc.greater(events["_sign"], 0)) if table.key else events, len(refused)
+        events, refused = decode(connection, target, columns, chosen, state.dropped)
+    unread = len(refused) + len(back)
+    return events.filter(pc.greater(events["_sign"], 0)) if table.key else events, unread
 
 
 def _nothing(table: Table, state: State) -> pa.Table:
     """The table without rows."""
     target = Target(table)
+    columns = plan(target, without(state, conflicts(target, state, None)))
     with in_memory() as connection:
-        events, _ = decode(connection, target, plan(target, state), ARROW.empty_table())
+        events, _ = decode(connection, target, columns, ARROW.empty_table())
     return _once(table, [events])
 
 

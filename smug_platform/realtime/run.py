@@ -3,8 +3,15 @@
 import logging
 import threading
 
+from pyiceberg.table import Table as Iceberg
+
+from smug_platform import iceberg
 from smug_platform.errors import StreamError
+from smug_platform.lake.merge import name_of
+from smug_platform.lake.target import Target
+from smug_platform.raw.catalog import open_catalog
 from smug_platform.realtime.consume import Consumer, Step
+from smug_platform.realtime.effects import Lake
 from smug_platform.realtime.store import Store, store_path
 from smug_platform.settings import Settings
 from smug_platform.stream.resources import Stream
@@ -26,7 +33,7 @@ def consume(
     """
     total, told = Step(), 0.0
     with Store(store_path(settings)) as store:
-        consumer = Consumer(store, Stream(settings).reader, source)
+        consumer = Consumer(store, Stream(settings).reader, source, lake=lake_of(settings))
         while not stop.is_set():
             try:
                 step = consumer.step()
@@ -45,6 +52,19 @@ def consume(
                     break
                 stop.wait(_PAUSE_SECONDS)
     return total
+
+
+def lake_of(settings: Settings) -> Lake:
+    """The lake's tables. A catalog that does not answer is done without."""
+
+    def table(target: Target) -> Iceberg | None:
+        try:
+            return iceberg.load(open_catalog(settings), name_of(target))
+        except Exception:  # noqa: BLE001  of whatever store it is kept in
+            _log.warning("the lake can't be asked for %s", target.table.name, exc_info=True)
+            return None
+
+    return table
 
 
 def _add(total: Step, step: Step) -> None:

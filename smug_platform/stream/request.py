@@ -36,7 +36,9 @@ def put_records_body(params: Mapping[str, Any]) -> bytes:
     for record in params["Records"]:
         rest = orjson.dumps(_without(record, "Data"))[1:]
         parts += (b'{"Data":"', b64encode(record["Data"]), b'",', rest, b",")
-    parts[-1] = b"]}"
+    if params["Records"]:
+        parts.pop()  # the comma
+    parts.append(b"]}")
     return b"".join(parts)
 
 

@@ -180,9 +180,37 @@ def test_a_source_that_is_no_java_is_refused_with_its_line(
 
 
 def test_a_class_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    java_class("Lines")
+    first = java_class("Lines")
+    assert java_class("Lines") is first  # and loaded once
+    java_class.cache_clear()
     monkeypatch.setattr(compiler, "_compiled", lambda *_: pytest.fail("compiled again"))
     assert java_class("Lines").class_.getName() == "Lines"
+
+
+def test_classes_are_compiled_anew_beside_other_jars(monkeypatch: pytest.MonkeyPatch) -> None:
+    system, compiled = jpype.JClass("java.lang.System"), []
+    path = str(system.getProperty("java.class.path"))
+    original = compiler._compiled
+
+    def counted(name: str, source: str) -> dict[str, bytes]:
+        compiled.append(name)
+        return original(name, source)
+
+    monkeypatch.setattr(compiler, "_compiled", counted)
+    try:
+        for _ in range(2):
+            java_class.cache_clear()
+            system.setProperty("java.class.path", f"{path}:/jars/debezium-9.jar")
+            java_class("Lines")
+    finally:
+        system.setProperty("java.class.path", path)
+        java_class.cache_clear()
+    assert compiled == ["Lines"]
+
+
+def test_a_task_that_could_not_start_yet_is_left_to_tell_why() -> None:
+    """Debezium starts one again as it is polled, and raises then what stands in the way."""
+    java_class("Quiet").hush(jpype.JClass("io.debezium.connector.mysql.MySqlConnectorTask")())
 
 
 def test_pythons_collector_has_no_javas_run() -> None:

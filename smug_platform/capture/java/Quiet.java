@@ -23,9 +23,12 @@ import org.apache.kafka.connect.data.Struct;
 public final class Quiet {
     private Quiet() {}
 
-    /** task: one that was started. */
+    /** task: one that was started; one that starts again as it is polled has no coordinator yet. */
     public static void hush(BaseSourceTask<?, ?> task) throws ReflectiveOperationException {
         Object coordinator = get(BaseSourceTask.class, "coordinator", task);
+        if (coordinator == null) {
+            return;
+        }
         for (String name : new String[] {"snapshotMetrics", "streamingMetrics"}) {
             Object metrics = get(ChangeEventSourceCoordinator.class, name, coordinator);
             field(PipelineMetrics.class, "commonEventMeter").set(metrics, new Meter());

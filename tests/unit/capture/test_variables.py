@@ -1,8 +1,12 @@
 """Variables of servers that are not here: MySQL's partial JSON and packed transactions, Aurora."""
 
+from pathlib import Path
+
 import pytest
 
-from smug_platform.capture.variables import find_in_variables, kept_seconds
+from smug_platform.capture.variables import _RULES, find_in_variables, kept_seconds
+
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 
 # As MySQL 8.0 has them where nobody changed them, but for what is noted.
 MYSQL = {
@@ -18,6 +22,13 @@ MYSQL = {
     "sync_binlog": "1",
     "server_id": "1",
 }
+
+
+def test_each_finding_is_listed() -> None:
+    text = OPERATIONS.read_text()
+    checks = {rule.check for rule in _RULES} | {"snapshot_time"}
+    table = text[text.index("| Severity | Findings |") :].partition("\n\n")[0]
+    assert [check for check in sorted(checks) if f"`{check}`" not in table] == []
 
 
 def test_a_server_to_which_nothing_is_to_be_said() -> None:

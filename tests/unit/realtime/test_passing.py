@@ -7,7 +7,10 @@ import duckdb
 
 from smug_platform.realtime.passing import read_changes
 from smug_platform.tables.flickr import FLICKR
+from tests.history import column
+from tests.lanes import changes_of
 from tests.unit.realtime.conftest import Live, at
+from tests.unit.realtime.flickr import COLUMNS, server
 
 TABLES = {name: FLICKR.table(name) for name in ("photos", "orders")}
 
@@ -50,3 +53,19 @@ def test_schema_changes_among_them_are_followed(live: Live) -> None:
         (Decimal(1), None),
         (Decimal(2), Decimal(9)),
     ]
+
+
+def test_O05_the_changes_of_a_shard_in_conflict_are_unread_and_the_others_are_shown(
+    live: Live,
+) -> None:
+    others = [server("shard_1"), server("shard_2")]
+    for number, shard in enumerate(others, start=1):
+        live.stream.publish(shard.name, 1, changes_of(shard.snapshot()))
+        shard.do("photos", "insert", {"id": number, "title": "t", "uploaded_at": at(1)})
+        live.stream.publish(shard.name, 1, changes_of(shard.new()))
+    columns = [column("id", "VARCHAR", length=20), *COLUMNS["photos"][1:]]
+    live.do("photos", "alter", columns, "ALTER TABLE photos MODIFY id VARCHAR(20)")
+    live.do("photos", "insert", {"id": "3", "title": "t", "uploaded_at": at(1)})
+    found, unread = read_changes(live.stream, TABLES, live.store.states())  # type: ignore[arg-type]
+    assert sorted(found["photos"]["_shard"].to_pylist()) == ["shard_1", "shard_2"]
+    assert unread == 1

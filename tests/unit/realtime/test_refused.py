@@ -13,10 +13,14 @@ from smug_platform.lake.merge import merge
 from smug_platform.lake.target import Target
 from smug_platform.raw.catalog import open_catalog
 from smug_platform.raw.land import land
-from smug_platform.settings import load_settings
+from smug_platform.realtime.consume import Consumer
+from smug_platform.realtime.run import lake_of
+from smug_platform.settings import Settings, load_settings
 from smug_platform.tables.flickr import FLICKR
 from tests.history import column
+from tests.lanes import changes_of
 from tests.unit.realtime.conftest import Live, at
+from tests.unit.realtime.flickr import COLUMNS, server
 
 PHOTOS = Target(FLICKR.table("photos"))
 POISON = "not a time"
@@ -35,8 +39,13 @@ def delete(live: Live, number: int) -> None:
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Catalog:
-    return open_catalog(load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path / "home")}))
+def settings(tmp_path: Path) -> Settings:
+    return load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(tmp_path / "home")})
+
+
+@pytest.fixture
+def catalog(settings: Settings) -> Catalog:
+    return open_catalog(settings)
 
 
 def in_the_lake(live: Live, catalog: Catalog) -> int:
@@ -163,3 +172,68 @@ def test_tables_that_nobody_counts_or_has_declared_are_left_alone(live: Live) ->
     step = live.step()
     assert (step.changes, step.refused) == (2, 0)
     assert live.total("uploads") == 0
+
+
+def test_O05_a_shard_in_conflict_is_held_back_and_the_others_count_on(
+    live: Live, catalog: Catalog
+) -> None:
+    shards = [live.shard, server("shard_1"), server("shard_2")]
+    for shard in shards[1:]:
+        live.stream.publish(shard.name, 1, changes_of(shard.snapshot()))
+    for number, shard in enumerate(shards):
+        for id_ in (10 * number, 10 * number + 1):
+            row = {"id": id_, "title": "t", "uploaded_at": at(1)}
+            shard.do("photos", "insert", row)
+        live.stream.publish(shard.name, 1, changes_of(shard.new()))
+    live.step()
+    assert live.total("uploads") == in_the_lake(live, catalog) == 6
+    columns = [column("id", "VARCHAR", length=20), *COLUMNS["photos"][1:]]
+    live.do("photos", "alter", columns, "ALTER TABLE photos MODIFY id VARCHAR(20)")
+    insert(live, 5, at(1))
+    delete(live, 0)
+    for number, shard in enumerate(shards[1:], start=1):
+        for id_ in (10 * number + 2, 10 * number + 3):
+            shard.do("photos", "insert", {"id": id_, "title": "t", "uploaded_at": at(1)})
+        shard.do("photos", "delete", {"id": 10 * number})
+        live.stream.publish(shard.name, 1, changes_of(shard.new()))
+    live.step()
+    told = live.rows("select distinct stage, shard, reason from refused")
+    assert [(stage, shard) for stage, shard, _ in told] == [("lake", "shard_0")]
+    assert "shard_0 alone: photos.id changed from" in told[0][2]
+    assert live.total("uploads") == in_the_lake(live, catalog) == 8
+    assert live.rows("select count(*) from refused") == [(2,)]
+    live.do("photos", "alter", list(COLUMNS["photos"]), "ALTER TABLE photos MODIFY id BIGINT")
+    insert(live, 0, at(2))  # the lake holds the row still: its delete was refused
+    insert(live, 6, at(1))
+    live.step()
+    assert live.total("uploads") == in_the_lake(live, catalog) == 9
+
+
+def test_O05_of_two_shards_the_one_that_the_lake_refuses_is_in_conflict(
+    live: Live, settings: Settings, catalog: Catalog
+) -> None:
+    """The other's schema is the later one by its position, which two servers do not share."""
+    clock, lake = lambda: live.now, lake_of(settings)
+    live.consumer = Consumer(live.store, live.stream, FLICKR, clock=clock, lake=lake)  # type: ignore[arg-type]
+    other = server("shard_1")
+    for table in other.tables.values():
+        table.file = 9
+    live.stream.publish("shard_1", 1, changes_of(other.snapshot()))
+    insert(live, 1, at(1))
+    live.step()
+    assert live.total("uploads") == in_the_lake(live, catalog) == 1
+    columns = [column("id", "VARCHAR", length=20), *COLUMNS["photos"][1:]]
+    live.do("photos", "alter", columns, "ALTER TABLE photos MODIFY id VARCHAR(20)")
+    insert(live, 2, at(1))
+    for id_ in (11, 12):
+        other.do("photos", "insert", {"id": id_, "title": "t", "uploaded_at": at(1)})
+    live.stream.publish("shard_1", 1, changes_of(other.new()))
+    live.step()
+    assert live.rows("select stage, shard from refused") == [("lake", "shard_0")]
+    assert live.total("uploads") == in_the_lake(live, catalog) == 3
+
+
+def test_a_lake_that_cannot_be_asked_is_done_without(settings: Settings) -> None:
+    settings.home.parent.mkdir(parents=True, exist_ok=True)
+    settings.home.write_text("no folder")
+    assert lake_of(settings)(PHOTOS) is None

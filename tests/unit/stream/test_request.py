@@ -58,6 +58,12 @@ def test_the_body_says_what_botocores_says(plain: Any, records: list[dict[str, A
     assert orjson.loads(ours) == orjson.loads(theirs.body)
 
 
+def test_the_body_of_no_records_is_json_too() -> None:
+    """Which Kinesis refuses in words, as it does botocore's."""
+    body = put_records_body({"StreamName": "changes", "Records": []})
+    assert orjson.loads(body) == {"StreamName": "changes", "Records": []}
+
+
 def test_the_client_sends_that_body_signed_and_with_its_length(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
