@@ -40,7 +40,8 @@ def begin(
         has_landed = _has_landed(shard.name, before, sink, landed)
         stream = Stream(sink.incarnation, has_landed, landed.epoch(shard.name))
         decision = decide(before, server, stream=stream, tables=captured(source))
-        if not decision.snapshot and not history.restore():
+        offset = before.offset if before else None
+        if not decision.snapshot and not history.restore(offset):
             decision = Decision(decision.epoch, snapshot=True, reason="the schema history was lost")
         state = first_state(before, server, decision, sink.incarnation, captured(source))
         if decision.snapshot:

@@ -3,10 +3,18 @@
 Debezium appends to the file before it hands over the changes that need it, and asks nobody. So the
 file is the run's alone, and what was appended is stored before the offset that depends on it: a
 worker that has lost its lease appends to a file that nobody reads.
+
+What is stored may so be ahead of the offset. Those statements come again, and Debezium would make
+each of them twice, of a table that it has changed already: the run's file begins without them.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import orjson
+
+from smug_platform.capture.position import file_number
 from smug_platform.capture.store import Hold
 
 
@@ -17,11 +25,16 @@ class History:
         self._hold, self._path, self.names = hold, path, names
         self._kept = 0
 
-    def restore(self) -> bool:
-        """Write the file from the store; False when there is nothing, or a part is gone."""
+    def restore(self, offset: str | None = None) -> bool:
+        """Write the file from the store; False when there is nothing, or a part is gone.
+
+        offset: of Debezium, as JSON, up to which statements are written, each once.
+        """
         text = self._hold.history(self.names)
         if not text:
             return False
+        if offset is not None:
+            text = b"".join(_up_to(orjson.loads(offset), text))
         self._path.write_bytes(text)
         self._kept = len(text)
         return True
@@ -40,3 +53,19 @@ class History:
             self.names = self._hold.add_history(self.names, whole)
             self._kept += len(whole)
         return self.names
+
+
+def _up_to(offset: dict[str, Any], text: bytes) -> Iterator[bytes]:
+    """The lines of statements that end at an offset or before; of copies the first."""
+    end, seen = _place(offset), set[tuple[tuple[int, int], str]]()
+    for line in text.splitlines(keepends=True):
+        told = orjson.loads(line)
+        place = _place(told["position"])
+        if (place, told["ddl"]) in seen or (place > end and "snapshot" not in told["position"]):
+            continue
+        seen.add((place, told["ddl"]))
+        yield line
+
+
+def _place(position: dict[str, Any]) -> tuple[int, int]:
+    return file_number(position["file"]), int(position["pos"])
