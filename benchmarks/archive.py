@@ -55,7 +55,7 @@ def main(
     batches: Annotated[str, typer.Option(help="changes in each, by commas")] = "100_000",
     runs: Annotated[int, typer.Option(help="batches of which the median is taken")] = 5,
     changes: Annotated[int, typer.Option(help="changes to replay")] = 500_000,
-    snapshot: Annotated[int, typer.Option(help="rows a second of a snapshot")] = 27_500,
+    snapshot: Annotated[int, typer.Option(help="rows a second of a snapshot")] = 188_000,
 ) -> None:
     """Run the benchmark and print its tables."""
     shape = SHAPES["narrow"]
