@@ -19,9 +19,10 @@ from smug_platform.lake.columns import plan
 from smug_platform.lake.state import State
 from smug_platform.lake.target import Target
 from smug_platform.lake.types import SourceColumn, common_type, lake_type
+from smug_platform.raw.deltas import PLACE
 from smug_platform.raw.quarantine import Refused
 
-_PLACED = ["shard", "epoch", "binlog_file", "binlog_offset", "row_number"]
+_PLACED = ["shard", *PLACE]
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ import pyarrow as pa
 from smug_platform.lake import cells
 from smug_platform.lake.columns import Column, identifier
 from smug_platform.lake.target import Target
+from smug_platform.raw.deltas import PLACE
 from smug_platform.raw.views import content, of_texts
 from smug_platform.scan import native
 from smug_platform.scan.native import Array, Odd, Values
 
 _FAILED = (duckdb.InvalidInputException, duckdb.ConversionException)
-_PLACE = ("epoch", "binlog_file", "binlog_offset", "row_number")
+_TAKEN = ["op", "shard", *PLACE, "committed_at"]
 _POSITION = pa.decimal128(38, 0)
 
 
@@ -44,7 +45,7 @@ def usual(
     """The events of the deltas as `decode` gives them; None where something is not as usual."""
     try:
         reading = _Reading(columns, _names(deltas, columns), bool(target.table.key))
-        given = deltas.drop_columns("payload")
+        given = deltas.select(_TAKEN)
         found = pa.concat_tables(of_texts(partial(_read, reading, given), deltas["payload"]))
         found = _evaluated(connection, reading, found)
     except (Odd, *_FAILED):
@@ -54,7 +55,7 @@ def usual(
 
 def _names(deltas: pa.Table, columns: list[Column]) -> list[bytes]:
     """The names on the wire of the columns, by the first image. Raises Odd."""
-    if not deltas.num_rows or any(deltas[name].null_count for name in _PLACE):
+    if not deltas.num_rows or any(deltas[name].null_count for name in PLACE):
         raise Odd
     try:
         first = orjson.loads(deltas["payload"][0].as_py())
@@ -114,7 +115,7 @@ def _chosen(op: Array, spans: Array, *, has_key: bool) -> tuple[Array, Array, tu
 
 
 def _positions(deltas: pa.Table) -> pa.Array:
-    places = native.positions(*(deltas[name].to_numpy() for name in _PLACE))
+    places = native.positions(*(deltas[name].to_numpy() for name in PLACE))
     return cells.fixed(_POSITION, places, np.ones(len(places), bool))
 
 

@@ -6,7 +6,7 @@ format can read ours. A record without the magic number is a plain one.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -38,13 +38,22 @@ def pack(records: Sequence[tuple[str, bytes]], hash_key: str) -> bytes:
     places: dict[str, int] = {}
     parts: list[bytes] = []
     for key, data in records:
-        length = len(data)
-        place, size = VARINT[places.setdefault(key, len(places))], VARINT[length]
-        inner = VARINT[len(place) + len(size) + length + 4]
-        parts += (b"\x1a%b\x08%b\x10\x00\x1a%b" % (inner, place, size), data)
-    table = [b"\x0a%b%b" % (VARINT[len(key)], key) for key in map(str.encode, places)]
-    table.append(b"\x12%b%b" % (VARINT[len(hash_key)], hash_key.encode()))
-    body = b"".join(table + parts)
+        parts += (record_head(places.setdefault(key, len(places)), len(data)), data)
+    return closed(places, hash_key, parts)
+
+
+def record_head(place: int, length: int) -> bytes:
+    """What stands before the data of a user record. place: of its key among the pack's keys."""
+    index, size = _VARINT[place], _VARINT[length]
+    inner = _VARINT[len(index) + len(size) + length + 4]
+    return b"\x1a%b\x08%b\x10\x00\x1a%b" % (inner, index, size)
+
+
+def closed(keys: Iterable[str], hash_key: str, parts: Sequence[bytes]) -> bytes:
+    """One aggregated record of these partition keys and, head and data by turns, user records."""
+    table = [b"\x0a%b%b" % (_VARINT[len(key)], key) for key in map(str.encode, keys)]
+    table.append(b"\x12%b%b" % (_VARINT[len(hash_key)], hash_key.encode()))
+    body = b"".join((*table, *parts))
     return b"".join((MAGIC, body, hashlib.md5(body, usedforsecurity=False).digest()))
 
 
@@ -62,8 +71,7 @@ class _Varints(dict[int, bytes]):
         return bytes(found)
 
 
-VARINT = _Varints()
-"""By number."""
+_VARINT = _Varints()
 
 
 def unpack(data: bytes) -> list[bytes]:
