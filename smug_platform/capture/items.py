@@ -12,12 +12,18 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from smug_platform.errors import StateError
+from smug_platform.sqlite import ensure_database
 
 Value: TypeAlias = str | int | bytes
 Fields: TypeAlias = Mapping[str, Value | None]
 Item: TypeAlias = dict[str, Value]
 
 _WAIT_SECONDS = 10.0
+_SCHEMA = """
+create table items (
+    kind text, name text, field text, value, primary key (kind, name, field)
+) without rowid;
+"""
 
 
 class Items(Protocol):
@@ -124,16 +130,11 @@ class SqliteItems:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    ensure_database(path, _SCHEMA)
     connection = sqlite3.connect(
         path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")  # a counter must never fall back
-    connection.execute(
-        "create table if not exists items (kind text, name text, field text, value,"
-        " primary key (kind, name, field)) without rowid"
-    )
     return connection
 
 

@@ -20,6 +20,7 @@ from smug_platform.realtime.sift import Key, Lane
 from smug_platform.realtime.tables import SCHEMA, VERSION
 from smug_platform.realtime.tally import Tally
 from smug_platform.settings import Settings
+from smug_platform.sqlite import ensure_database
 from smug_platform.stream.reader import StreamPositions
 
 _WAIT_SECONDS = 10.0
@@ -75,27 +76,16 @@ class Store:
             raise StreamError(
                 "there are no live numbers yet", remedy="start the consumer with `smug realtime`"
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+        ensure_database(path, f"{SCHEMA} pragma user_version = {VERSION};")
         self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
-        self._connection.execute("pragma journal_mode = wal")
         self._connection.execute("pragma synchronous = normal")
-        if (version := self._version()) == 0:
-            with self.writing() as connection:
-                if (version := self._version()) == 0:  # nobody else has made them meanwhile
-                    for statement in filter(str.strip, SCHEMA.split(";")):
-                        connection.execute(statement)
-                    connection.execute(f"pragma user_version = {VERSION}")
-        if version not in {0, VERSION}:
+        (version,) = self._connection.execute("pragma user_version").fetchone()
+        if version != VERSION:
             self.close()
             raise StreamError(
                 f"{path} is of version {version} of the live numbers",
                 remedy="remove it, and capture the shards anew",
             )
-
-    def _version(self) -> int:
-        (version,) = self._connection.execute("pragma user_version").fetchone()
-        return int(version)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -149,4 +149,5 @@ def _await_generation(settings: Settings, least: int) -> None:
                 if store.progress().generation >= least:
                     return
         time.sleep(0.02)
-    raise AssertionError("the consumer does not count")
+    log = (settings.home / "realtime.log").read_text()
+    raise AssertionError(f"the consumer does not count; it says:\n{log}")
