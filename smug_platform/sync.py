@@ -6,7 +6,8 @@ fails stands still; the others go on.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from smug_platform.lake.feed import current_snapshots
 from smug_platform.lake.merge import Merged, merge, pending
 from smug_platform.lake.target import Target, targets
 from smug_platform.lake.tend import Tending
-from smug_platform.raw.backlog import BATCHES, land_backlog
+from smug_platform.raw.backlog import BATCHES, ahead, land_backlog
 from smug_platform.raw.land import Landed
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
@@ -28,6 +29,7 @@ from smug_platform.warehouse.models import read_graph
 from smug_platform.warehouse.open import open_warehouse, refresh_all, unloaded
 
 Progress = Callable[[Landed | Merged | Loaded | NodeResult], None]
+_AT_ONCE = 5  # micro-batches, so that what they did is told every second or two
 _Result = TypeVar("_Result", Landed, Merged, Loaded)
 
 
@@ -36,7 +38,7 @@ class Synced:
     """What one pass did, stage by stage, and what it cost.
 
     built: None when there was nothing to build. problems: what kept a table from going on.
-    seconds: by stage: land, merge, load, build.
+    seconds: by stage: land (as far as merges waited for it), merge, load, build.
     """
 
     landed: tuple[Landed, ...] = ()
@@ -144,21 +146,51 @@ def sync(
 
 
 def ingest(
-    platform: Platform, *, batches: int = BATCHES, progress: Progress = lambda _: None
+    platform: Platform,
+    *,
+    batches: int = BATCHES,
+    progress: Progress = lambda _: None,
+    between: Callable[[Sequence[Merged]], None] = lambda _: None,
 ) -> Synced:
-    """The first half of a pass: from the stream to the lake."""
+    """The first half of a pass: from the stream to the lake.
+
+    What has landed is merged while the next micro-batch lands. between: is called with what the
+    merges after a landing did; a table that has failed is not tried again in this pass.
+    """
     clock = _Clock()
-    problems: list[SmugError] = []
-    landed = [_tell(progress, each) for each in platform.land(batches=batches)]
-    clock.lap("land")
+    problems: dict[str, SmugError] = {}
+    landings: list[Landed] = []
+    merges: dict[str, Merged] = {}
+    with closing(ahead(platform.land(batches=batches))) as coming:
+        for landed in coming:
+            landings.append(_tell(progress, landed))
+            clock.lap("land")
+            merged = _merge_all(platform, progress, problems)
+            between(merged)
+            for one in merged:
+                merges[one.table] = merges[one.table] + one if one.table in merges else one
+            clock.lap("merge")
+    return Synced(
+        tuple(landings),
+        tuple(merges.values()),
+        problems=tuple(problems.values()),
+        seconds=clock.seconds,
+    )
+
+
+def _merge_all(
+    platform: Platform, progress: Progress, problems: dict[str, SmugError]
+) -> list[Merged]:
+    """Merge what waits, but for tables with a problem; notes those that meet one."""
     merged = []
     for target in platform.unmerged():
+        if target.name in problems:
+            continue
         try:
             merged.append(_tell(progress, platform.merge(target)))
         except SmugError as problem:
-            problems.append(problem)
-    clock.lap("merge")
-    return Synced(tuple(landed), tuple(merged), problems=tuple(problems), seconds=clock.seconds)
+            problems[target.name] = problem
+    return merged
 
 
 def publish(
@@ -209,7 +241,7 @@ def keep_on(
 
 
 class ToTheLake:
-    """`ingest` by one micro-batch, for one who calls it over and over.
+    """`ingest` by a few micro-batches, for one who calls it over and over.
 
     The lake is tended in between, which bounds what its merges leave behind.
     """
@@ -220,9 +252,10 @@ class ToTheLake:
 
     def __call__(self) -> Synced:
         """One half pass."""
-        synced = ingest(self._platform, batches=1)
-        self._tend(merged.table for merged in synced.merged if merged.commits)
-        return synced
+        return ingest(self._platform, batches=_AT_ONCE, between=self._between)
+
+    def _between(self, merges: Sequence[Merged]) -> None:
+        self._tend(merged.table for merged in merges if merged.commits)
 
     def require_tended(self) -> None:
         """Raise what compaction met, once all that came has been merged regardless."""
@@ -273,4 +306,5 @@ class _Clock:
     def lap(self, stage: str) -> None:
         """The stage took from the last lap until now."""
         now = time.perf_counter()
-        self.seconds[stage], self._last = now - self._last, now
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now

@@ -52,6 +52,7 @@ COUNTS = (
     "merged_away",
     "stale",
 )  # a commit's summary has them
+SUMS = (*COUNTS, "written", "deleted", "quarantined", "refused", "commits", "seconds")
 CONTROL = "smug.raw.control"  # the raw commit whose schema changes were merged ahead of its rows
 
 
@@ -77,6 +78,10 @@ class Merged:
     latest_commit: datetime | None = None
     snapshot_id: int | None = None
     seconds: float = 0.0
+
+    def __add__(self, later: "Merged") -> "Merged":
+        """What both did; the rows, the snapshot and the latest commit are those of the later."""
+        return replace(later, **{name: getattr(self, name) + getattr(later, name) for name in SUMS})
 
 
 def name_of(target: Target) -> str:
@@ -143,17 +148,7 @@ def merge(catalog: Catalog, target: Target, *, max_deltas: int = 500_000) -> Mer
     started = time.perf_counter()
     total = Merged(target.name)
     while (step := _attempt(catalog, target, landed)) is not None:
-        total = replace(
-            step,
-            commits=total.commits + step.commits,
-            **{
-                name: getattr(total, name) + getattr(step, name)
-                for name in (
-                    "deltas", "duplicates", "identical", "merged_away", "stale", "written",
-                    "deleted", "quarantined", "refused",
-                )
-            },
-        )  # fmt: skip
+        total += step
     if not total.commits:
         table = iceberg.load(catalog, name_of(target))
         snapshot = table.current_snapshot() if table else None

@@ -1,6 +1,9 @@
 """Landing what has piled up: micro-batch after micro-batch, until the stream's tip."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Event
 
 from pyiceberg.catalog import Catalog
 
@@ -20,3 +23,31 @@ def land_backlog(catalog: Catalog, reader: Reader, *, batches: int = BATCHES) ->
         yield landed
         if not landed.behind:
             return
+
+
+def ahead(landings: Iterator[Landed]) -> Generator[Landed, None, None]:
+    """The same landings, made in a thread: the next ones go on while the caller uses the last.
+
+    Who closes it, or meets an error, waits for the landing under way and no more. Raises what the
+    landings raise, after those that went well.
+    """
+    done: SimpleQueue[Landed | None] = SimpleQueue()
+    is_left = Event()
+
+    def run() -> None:
+        try:
+            for landed in landings:
+                done.put(landed)
+                if is_left.is_set():
+                    return
+        finally:
+            done.put(None)
+
+    with ThreadPoolExecutor(1, "landing") as pool:
+        running = pool.submit(run)
+        try:
+            while (landed := done.get()) is not None:
+                yield landed
+        finally:
+            is_left.set()
+        running.result()
