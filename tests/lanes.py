@@ -13,7 +13,8 @@ from typing import Any
 
 from smug_platform.capture.change import Change, encode
 from smug_platform.stream.lanes import ALL, LANES, lane_of, partition_key
-from smug_platform.stream.reader import Batch, Poison, Record, StreamPositions
+from smug_platform.stream.reader import Batch, Poison, StreamPositions
+from smug_platform.stream.records import Record, Records
 from tests.history import Shard
 from tests.recorded import change_of
 
@@ -76,7 +77,7 @@ class LaneStream:
                         poison.append(Poison(data, "no JSON object", shard, str(number + 1)))
         left = sum(len(r) - int(sequences.get(s, "0")) for s, r in self.records.items())
         positions = StreamPositions(self.incarnation, sequences)
-        return Batch(found, poison, positions, timedelta(seconds=left))
+        return Batch(Records.of(found), poison, positions, timedelta(seconds=left))
 
 
 @dataclass

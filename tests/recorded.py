@@ -10,7 +10,8 @@ from typing import Any
 
 from smug_platform.capture.change import Change, encode
 from smug_platform.settings import Settings
-from smug_platform.stream.reader import Batch, Poison, Record, StreamPositions
+from smug_platform.stream.reader import Batch, Poison, StreamPositions
+from smug_platform.stream.records import Record, Records
 from smug_platform.stream.resources import Stream
 from tests.history import compact
 
@@ -65,7 +66,9 @@ class Recorded:
         ]
         positions = StreamPositions(self.incarnation, {_SHARD: str(end)})
         poison = [each for each in self.poison if start < int(each.sequence_number) <= end]
-        return Batch(found, poison, positions, timedelta(seconds=len(self.envelopes) - end))
+        return Batch(
+            Records.of(found), poison, positions, timedelta(seconds=len(self.envelopes) - end)
+        )
 
     def save(self, path: Path) -> Path:
         path.write_bytes(pickle.dumps(self.envelopes))

@@ -15,7 +15,8 @@ import duckdb
 from smug_platform.capture.change import Change, encode
 from smug_platform.stream.aggregate import pack, unpack
 from smug_platform.stream.lanes import LANES, hash_key
-from smug_platform.stream.reader import Batch, Record, StreamPositions
+from smug_platform.stream.reader import Batch, StreamPositions
+from smug_platform.stream.records import Gathered, Origin
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _RECORD = 500  # changes of a lane in one record of the stream
@@ -113,18 +114,17 @@ class Day:
     def read(self, after: StreamPositions | None, **_bounds: Any) -> Batch:
         """As the reader of a stream."""
         del after
-        found = []
+        found = Gathered()
         for lane, data in self.waiting:
             self._sequence += 1
             shard, sequence = f"shardId-{lane // 8}", str(self._sequence)
             partition = f"lane-{lane:02d}"
-            found += [
-                Record(each, shard, sequence, sub, partition)
-                for sub, each in enumerate(unpack(data))
-            ]
+            envelopes = unpack(data)
+            origin = Origin(shard, sequence, partition)
+            found.add(origin, envelopes, range(len(envelopes)))
         self.waiting = []
         sequences = dict.fromkeys(("shardId-0", "shardId-1"), str(self._sequence))
-        return Batch(found, [], StreamPositions("bench", sequences), timedelta(0))
+        return Batch(found.records(), [], StreamPositions("bench", sequences), timedelta(0))
 
 
 def _schemas() -> Iterator[tuple[str, bytes]]:

@@ -21,10 +21,12 @@ from bench.lake import Feed, Written, catalog_in, land
 from bench.shapes import Shape
 from smug_platform.lake import merge as merging
 from smug_platform.raw.backlog import land_backlog
-from smug_platform.stream.reader import READ_BYTES, Batch, Record, StreamPositions
+from smug_platform.stream.reader import READ_BYTES, Batch, StreamPositions
+from smug_platform.stream.records import Origin, Records
 
 _GIVEN = "given-"
 _SHARD = "shardId-000000000000"
+_PACKED = 100  # changes in a record of the stream
 
 
 @dataclass(frozen=True)
@@ -138,11 +140,17 @@ class Recorded:
         part = self._data.slice(self._read, max_records)
         fits = np.cumsum(pc.binary_length(part).to_numpy()) <= max_bytes
         part = part.slice(0, max(int(fits.sum()), 1))
-        records = [
-            Record(envelope.as_py(), _SHARD, str(self._first + number), 0)
-            for number, envelope in enumerate(part, self._read)
-        ]
-        self._read += len(records)
+        numbers = np.arange(len(part))
+        lengths = pc.binary_length(part).to_numpy()
+        first = self._first + self._read
+        records = Records(
+            b"".join(part.to_pylist()),
+            np.concatenate([[0], lengths.cumsum(dtype=np.int64)]),
+            tuple(Origin(_SHARD, str(first + n)) for n in range(0, len(part), _PACKED)),
+            numbers // _PACKED,
+            numbers % _PACKED,
+        )
+        self._read += len(part)
         end = StreamPositions("recorded", {_SHARD: str(self._first + self._read)})
         left = timedelta(seconds=len(self._data) - self._read)
         self.spent[0] += time.perf_counter() - started

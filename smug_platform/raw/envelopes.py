@@ -6,7 +6,6 @@ only what follows the row images is read here. What the scanner leaves is parsed
 can't be read then is set aside with its bytes, and stops nothing.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -21,14 +20,14 @@ from smug_platform.raw.parsed import is_text, parse
 from smug_platform.raw.quarantine import Refused
 from smug_platform.raw.views import content, in_pieces, slices
 from smug_platform.scan.native import NONE, Array, envelopes
-from smug_platform.stream.reader import Record
+from smug_platform.stream.records import Record, Records
 
 _SHARD = "_shard"  # the table name of a schema change that concerns no one table
 _DDL = "ddl"
 _OPS = pa.array([_DDL, *map(chr, range(1, 128))], raw.ARROW.field("op").type)  # by letter's number
 
 
-def decode(records: Sequence[Record]) -> tuple[pa.Table, list[Refused]]:
+def decode(records: Records) -> tuple[pa.Table, list[Refused]]:
     """Rows of `raw.deltas`, in the order that their envelopes came, and what is no envelope.
 
     A schema change that concerns several tables becomes one delta a table.
@@ -42,7 +41,7 @@ def decode(records: Sequence[Record]) -> tuple[pa.Table, list[Refused]]:
     return found.append_column("landed_at", landed_at).select(raw.ARROW.names), refused
 
 
-def read(records: Sequence[Record]) -> tuple[pa.Table, Array, list[Refused]]:
+def read(records: Records) -> tuple[pa.Table, Array, list[Refused]]:
     """Each envelope as one row, of which record each is, and what is no envelope.
 
     A schema change has no table's name, and is there as often as it came; `landed_at` is missing.
@@ -53,17 +52,16 @@ def read(records: Sequence[Record]) -> tuple[pa.Table, Array, list[Refused]]:
     return found, np.concatenate([numbers for _, numbers, _ in pieces]), refused
 
 
-def _decode(records: Sequence[Record], begin: int, end: int) -> tuple[pa.Table, Array, list[int]]:
+def _decode(records: Records, begin: int, end: int) -> tuple[pa.Table, Array, list[int]]:
     """Rows of some records, of which record each is, and the numbers of those that are no
     envelopes.
     """
-    records = records[begin:end]
-    data = pa.array([record.data for record in records], pa.binary())
+    data = records.data(begin, end)
     text, bounds = content(data)
     found, topics, is_read = envelopes(text, bounds.astype(np.int64))
     is_read &= _are_text(data)
     for number in np.flatnonzero(~is_read).tolist():
-        is_read[number] = _parse(records[number].data, number, int(bounds[number]), found, topics)
+        is_read[number] = _parse(data[number].as_py(), number, int(bounds[number]), found, topics)
     # What is refused may have noted a topic that is no text.
     tables = [_table(topic.decode(errors="replace")) for topic in topics]
     rows = _row_numbers(found)
@@ -87,8 +85,8 @@ def _decode(records: Sequence[Record], begin: int, end: int) -> tuple[pa.Table, 
         "payload": slices(data, found["value_begin"], found["value_end"]),
         "committed_at": _nullable(found["committed_at"]),
         "captured_at": _nullable(found["captured_at"], 1000),
-        "stream_shard": [records[number].stream_shard for number in good.tolist()],
-        "sequence_number": [records[number].sequence_number for number in good.tolist()],
+        "stream_shard": _of_origins(records, "stream_shard", good + begin),
+        "sequence_number": _of_origins(records, "sequence_number", good + begin),
     }
     schema = pa.schema([raw.ARROW.field(name) for name in columns])
     refused = (np.flatnonzero(~is_read) + begin).tolist()
@@ -109,6 +107,14 @@ def _parse(
         values[number] = value + begin if name.endswith(("_begin", "_end")) else value
     found["topic"][number] = topics.index(parsed.topic)
     return True
+
+
+def _of_origins(records: Records, name: str, numbers: Array) -> pa.Array:
+    """What the records of the stream say in which those envelopes came."""
+    origin = records.origin[numbers]
+    first = int(origin.min(initial=len(records.origins)))
+    told = [getattr(one, name) for one in records.origins[first : int(origin.max(initial=0)) + 1]]
+    return pa.array(told, pa.string()).take(pa.array(origin - first))
 
 
 def _table(topic: str) -> tuple[str, str | None]:

@@ -6,7 +6,7 @@ nothing; a schema change that can't be followed concerns its table alone.
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
@@ -32,7 +32,8 @@ from smug_platform.realtime.sift import Key, Lane, Rows, sift
 from smug_platform.realtime.store import Progress, Store
 from smug_platform.realtime.tally import Tally, tally
 from smug_platform.realtime.watermark import advance, hear, together
-from smug_platform.stream.reader import Batch, Reader, Record
+from smug_platform.stream.reader import Batch, Reader
+from smug_platform.stream.records import Records
 from smug_platform.tables.table import Source
 
 MOST = 50_000  # changes a step
@@ -252,7 +253,7 @@ def _tally(effects: pa.Table, rows: Rows, progress: Progress) -> Tally:
 
 
 def rows_of(
-    records: Sequence[Record], *, first: int = 1
+    records: Records, *, first: int = 1
 ) -> tuple[Rows, list[tuple[int, str, str]], list[Refused]]:
     """The changes in records, the records of the stream that they came in, and what is no change.
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from smug_platform.errors import StreamError
 from smug_platform.stream.aggregate import DamagedRecord, unpack
@@ -24,6 +24,7 @@ from smug_platform.stream.pages import (
     StreamShard,
     check_known,
 )
+from smug_platform.stream.records import Gathered, Origin, Records
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -35,7 +36,6 @@ __all__ = [
     "Batch",
     "Poison",
     "Reader",
-    "Record",
     "StreamPositions",
     "ensure_stream",
     "kinesis_client",
@@ -44,20 +44,6 @@ __all__ = [
 READ_BYTES = 128 << 20
 """Bytes of records that one read brings at most, about; landing them takes some six times that."""
 _SLACK_SECONDS = 60
-
-
-class Record(NamedTuple):
-    """One envelope; a tuple, for no other frozen thing is made as fast.
-
-    sub: its index in the stream record it came in. partition: that record's partition key, which
-    says the lane.
-    """
-
-    data: bytes
-    stream_shard: str
-    sequence_number: str
-    sub: int
-    partition: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +90,7 @@ class Batch:
     everything was read.
     """
 
-    records: list[Record]
+    records: Records
     poison: list[Poison]
     positions: StreamPositions
     behind: timedelta
@@ -230,7 +216,7 @@ class _Reading:
 
     sequences: dict[str, str]
     bounds: _Bounds
-    records: list[Record] = field(default_factory=list)
+    records: Gathered = field(default_factory=Gathered)
     poison: list[Poison] = field(default_factory=list)
     drained: set[str] = field(default_factory=set)
     behind: int = 0
@@ -266,7 +252,7 @@ class _Reading:
         rest = any(shard.id not in self.drained and not self._ended(shard.id) for shard in shards)
         behind = max(self.behind, 1) if rest else 0
         return Batch(
-            self.records,
+            self.records.records(),
             self.poison,
             StreamPositions(incarnation, self.sequences),
             timedelta(milliseconds=behind),
@@ -280,6 +266,7 @@ class _Reading:
         except DamagedRecord as error:
             self.poison.append(Poison(data, str(error), shard, sequence))
             return
+        envelopes, subs, size = [], [], self.records.size
         for sub, envelope in enumerate(found):
             try:
                 whole = claims.resolve(envelope)
@@ -287,9 +274,12 @@ class _Reading:
             except (BadClaim, NotAnEnvelope) as error:
                 self.poison.append(Poison(envelope, str(error), shard, sequence))
                 continue
-            self.records.append(Record(whole, shard, sequence, sub, record["PartitionKey"]))
-            self.bounds.records -= 1
-            self.bounds.bytes -= len(whole)
+            envelopes.append(whole)
+            subs.append(sub)
+        if envelopes:
+            self.records.add(Origin(shard, sequence, record["PartitionKey"]), envelopes, subs)
+            self.bounds.records -= len(envelopes)
+            self.bounds.bytes -= self.records.size - size
 
     def _is_read_out(self, shard: StreamShard) -> bool:
         """Nothing of it is left, and nothing will follow."""

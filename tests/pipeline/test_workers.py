@@ -25,7 +25,8 @@ from smug_platform.local.stack import settings_environ
 from smug_platform.settings import Settings, StreamSettings, load_settings
 from smug_platform.stream.claims import Claims
 from smug_platform.stream.client import ensure_stream, kinesis_client
-from smug_platform.stream.reader import Reader, Record, StreamPositions
+from smug_platform.stream.reader import Reader, StreamPositions
+from smug_platform.stream.records import Record
 from smug_platform.sync import Platform
 from smug_platform.tables.flickr import FLICKR
 from tests.conftest import fresh_database

@@ -12,7 +12,7 @@ from smug_platform.capture.change import Change, encode
 from smug_platform.raw.envelopes import decode
 from smug_platform.raw.parsed import parse
 from smug_platform.scan.native import NONE, envelopes
-from smug_platform.stream.reader import Record
+from smug_platform.stream.records import Record, Records
 
 COUNTS = st.integers(0, 10**9) | st.integers(0, 10**18)
 IMAGES = st.none() | st.dictionaries(
@@ -115,6 +115,6 @@ def test_a_damaged_envelope_is_read_as_a_parser_reads_it(at: int, bytes_: bytes)
 )  # fmt: skip
 def test_no_envelope_is_refused_with_its_bytes_and_stops_none(data: bytes) -> None:
     good = envelope(USUAL, key={"id": 1})
-    rows, refused = decode([Record(each, "shard", "1", 0) for each in (good, data, good)])
+    rows, refused = decode(Records.of(Record(each, "shard", "1", 0) for each in (good, data, good)))
     assert rows["binlog_offset"].to_pylist() == [7, 7]
     assert [one.payload for one in refused] == [data]

@@ -17,7 +17,8 @@ from smug_platform.raw import deltas as raw
 from smug_platform.raw import land as landing
 from smug_platform.raw.land import land, source_positions, stream_positions
 from smug_platform.raw.quarantine import counts, open_quarantine
-from smug_platform.stream.reader import Batch, Poison, Record, StreamPositions
+from smug_platform.stream.reader import Batch, Poison, StreamPositions
+from smug_platform.stream.records import Record, Records
 from tests.unit.lake.test_merge import new_catalog
 
 
@@ -36,7 +37,9 @@ class RecordedStream:
         end = min(start + max_records, len(self.records))
         records = [Record(self.records[n], "s", str(n + 1), 0) for n in range(start, end)]
         behind = timedelta(seconds=len(self.records) - end)
-        return Batch(records, self.poison, StreamPositions("i", {"s": str(end)}), behind)
+        return Batch(
+            Records.of(records), self.poison, StreamPositions("i", {"s": str(end)}), behind
+        )
 
 
 def row(op: str, offset: int, after: Any, *, number: int = 0, rank: int = 0) -> Change:
