@@ -20,7 +20,7 @@ from smug_platform.lake.schema import new_schema, shaped
 from smug_platform.lake.state import State, evolve
 from smug_platform.raw import deltas as raw
 from smug_platform.raw.catalog import open_catalog
-from smug_platform.settings import load_settings
+from smug_platform.settings import Settings, load_settings
 
 FILE_ROWS = 1_000_000
 _START = Position(1, 1, 1000).ordinal
@@ -31,9 +31,14 @@ _ROWS = """
 """
 
 
+def settings_in(home: Path) -> Settings:
+    """The settings of a machine whose lake is in that folder."""
+    return load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(home)})
+
+
 def catalog_in(home: Path) -> Catalog:
     """The catalog of a machine whose lake is in that folder."""
-    return open_catalog(load_settings({"SMUG_ENV": "test", "SMUG_HOME": str(home)}))
+    return open_catalog(settings_in(home))
 
 
 def base_rows(shape: Shape, start: int, end: int) -> pa.Table:

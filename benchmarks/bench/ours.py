@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
 
-from bench.lake import Feed, Written, catalog_in, land
+from bench.lake import Feed, Written, catalog_in, land, settings_in
 from bench.shapes import Shape
 from smug_platform.lake import merge as merging
 from smug_platform.raw.backlog import land_backlog
+from smug_platform.settings import Settings
 from smug_platform.stream.reader import READ_BYTES, Batch, StreamPositions
 from smug_platform.stream.records import Origin, Records
+from smug_platform.stream.resources import Stream
+from smug_platform.sync import Platform, ingest
+from smug_platform.tables.table import Source
 
 _GIVEN = "given-"
 _SHARD = "shardId-000000000000"
@@ -157,6 +161,28 @@ class Recorded:
         self.spent[1] += time.process_time() - cpu
         return Batch(records, [], end, left)
 
+    def batches(self) -> Iterator[Batch]:
+        """All of them."""
+        batch = None
+        while batch is None or batch.behind:
+            batch = self.read(None, max_records=100_000)
+            yield batch
+
+
+class Backlog(Stream):
+    """A stream of which all batches are in memory: that of a reader which is ahead."""
+
+    def __init__(self, settings: Settings, batches: Iterable[Batch]) -> None:
+        super().__init__(settings)
+        self._batches = deque(batches)
+        self.reader = self  # type: ignore[assignment]
+
+    def read(self, after: StreamPositions | None, **_bounds: Any) -> Batch:
+        """The next one."""
+        del after
+        batch = self._batches.popleft()
+        return replace(batch, behind=timedelta(seconds=len(self._batches)))
+
 
 @dataclass(frozen=True)
 class Ingested:
@@ -175,6 +201,27 @@ class Ingested:
     def seconds(self) -> float:
         """From the envelopes to the committed lake."""
         return self.land + self.merge
+
+
+def catches_up(home: Path, shape: Shape) -> tuple[int, float, float]:
+    """Bring the prepared batches in as one backlog, the first of which is not counted: changes,
+    seconds, and seconds of the cores.
+    """
+    catalog, settings = catalog_in(home), settings_in(home)
+    given = prepared(home)
+    ingest_once(catalog, home, shape, *next(given))
+    batches = [batch for first, table in given for batch in Recorded(first, table).batches()]
+    count = sum(len(batch.records) for batch in batches)
+    source = Source(database="bench", tables=(shape.target.table,))
+    platform = Platform(settings, source, stream=Backlog(settings, batches))
+    number = len(batches)
+    del batches
+    started, cpu = time.perf_counter(), time.process_time()
+    done = ingest(platform, batches=number)
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    if sum(merged.deltas for merged in done.merged) != count:
+        raise SystemExit(f"merged {done.merged} of {count} changes")
+    return count, seconds, cpu
 
 
 def ingests(home: Path, shape: Shape) -> list[Ingested]:
