@@ -84,7 +84,7 @@ def unpack(data: bytes) -> list[bytes]:
     """
     if not data.startswith(MAGIC):
         return [data]
-    body, digest = data[len(MAGIC) : -_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+    body, digest = memoryview(data)[len(MAGIC) : -_DIGEST_BYTES], data[-_DIGEST_BYTES:]
     if hashlib.md5(body, usedforsecurity=False).digest() != digest:
         raise DamagedRecord("the checksum of the aggregated record is wrong")
     message = _AggregatedRecord()
