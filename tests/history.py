@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from smug_platform.capture.change import CHANGED
 from smug_platform.raw import deltas as raw
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,6 +110,12 @@ class Shard:
             self.rows = list(rows)
         self._schema_change("ALTER", ddl)
 
+    def change_by(self, statement: str, rows: Iterable[Row]) -> None:
+        """A statement that changes rows, told as such; rows: what the shard holds after it."""
+        self._tick()
+        self.rows = list(rows)
+        self._schema_change(CHANGED, statement)
+
     def rotate(self) -> None:
         """The next binlog file."""
         self.file, self.offset = self.file + 1, 4
@@ -120,7 +127,7 @@ class Shard:
         self.offset += 100
 
     def _schema_change(self, kind: str, ddl: str) -> None:
-        table = None if kind == "DROP" else {"columns": self._described()}
+        table = None if kind in {"DROP", CHANGED} else {"columns": self._described()}
         change = {"type": kind, "id": f'"flickr"."{self.table}"', "table": table}
         self._delta("ddl", {"ddl": ddl, "tableChanges": [change]})
 

@@ -8,6 +8,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 HEARTBEAT = "__debezium-heartbeat."
+CHANGED, UNKEYED = "STATEMENT", "UNKEYED"
+"""Kinds of a table's change beside Debezium's CREATE, ALTER and DROP: a statement changed rows of
+it, and no schema; the declared key does not tell its rows apart any more.
+"""
 
 
 class Change(NamedTuple):

@@ -13,30 +13,46 @@ from typing import Any
 
 import orjson
 
-from smug_platform.capture.change import HEARTBEAT, Change
+from smug_platform.capture.change import CHANGED, HEARTBEAT, UNKEYED, Change
 from smug_platform.capture.compiler import java_class
 from smug_platform.capture.jvm import java_map
+from smug_platform.capture.statements import (
+    Statements,
+    changed_unheard,
+    is_marked,
+    unmarked,
+)
 
 _CONVERTER, _NULL = "converter.", b"null"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one poll of the engine brought: changes without heartbeats, and the offset after it."""
+    """What one poll of the engine brought: changes without heartbeats, and the offset after it.
+
+    unheard: tables whose rows a schema change among them may have changed without a word.
+    """
 
     changes: Sequence[Change]
     offset: str
+    unheard: tuple[str, ...] = ()
 
 
 class BatchReader:
     """Turns Java's records into changes. Numbers the rows that only their number tells apart.
 
     properties: of the engine. Schema changes of other tables than it captures, which Debezium has
-    to know, are nobody else's business.
+    to know, are nobody else's business. statements: None where none come, in a snapshot.
     """
 
-    def __init__(self, properties: Mapping[str, str]) -> None:
-        self._tables = re.compile(properties["table.include.list"].replace(",", "|"))
+    def __init__(self, properties: Mapping[str, str], statements: Statements | None = None) -> None:
+        tables = properties["table.include.list"]
+        self._tables = re.compile(tables.replace(",", "|"))
+        self._names = [name.rpartition(".")[2] for name in tables.replace("\\", "").split(",")]
+        keys = properties.get("message.key.columns", "").replace("\\", "").split(";")
+        self._keyed = {key.partition(":")[0].rpartition(".")[2] for key in keys}
+        self._database = properties["database.include.list"].replace("\\", "")
+        self._statements, self._unheard = statements, list[str]()
         settings = {
             name.removeprefix(_CONVERTER): value
             for name, value in properties.items()
@@ -64,29 +80,48 @@ class BatchReader:
                 changes.append(Change(topic, key, value))
             elif (change := self._other(name.decode(), key, value)) is not None:
                 changes.append(change)
-        return Batch(changes, offset.decode())
+        unheard, self._unheard = tuple(self._unheard), []
+        return Batch(changes, offset.decode(), unheard)
 
     def _other(self, topic: str, key: bytes, value: bytes) -> Change | None:
         """What is not the row of a table that was met before; None for nobody's business."""
         if topic.startswith(HEARTBEAT) or value == _NULL:
             return None
         if "." not in topic:
-            return Change(topic, key, value) if self._concerns(value) else None
-        self._rows[topic.encode()] = topic
-        if key == _NULL:
+            return self._schema_change(topic, key, value)
+        is_keyed = topic.rpartition(".")[2] in self._keyed
+        if is_keyed:
+            self._rows[topic.encode()] = topic
+        if key == _NULL or not is_keyed:  # the source may have a key that is not declared
             return Change(topic, None, value, self._next_number(value))
         return Change(topic, key, value)
 
-    def _concerns(self, value: bytes) -> bool:
-        """Whether a schema change is of the database, or of one of the tables.
+    def _schema_change(self, topic: str, key: bytes, value: bytes) -> Change | None:
+        """A schema change, or a statement that changed rows as a change of each of its tables; None
+        where it concerns none that is captured.
 
         MariaDB sends a comment for what a replica of MySQL's kind does not know.
         """
         event = orjson.loads(value)
+        ddl = event["ddl"]
+        if is_marked(ddl):
+            event["ddl"], database = unmarked(ddl)
+            assert self._statements is not None, "a snapshot changes no rows"
+            concerned = self._statements.concerned(event["ddl"], database)
+            event["tableChanges"] = self._changes(CHANGED, concerned)
+            return Change(topic, key, orjson.dumps(event)) if concerned else None
+        self._unheard += changed_unheard(ddl, self._names)
         changed = [change["id"].replace('"', "") for change in event["tableChanges"]]
-        if not changed:
-            return not event["ddl"].startswith("#")
-        return any(map(self._tables.fullmatch, changed))
+        ours = [name.rpartition(".")[2] for name in changed if self._tables.fullmatch(name)]
+        if self._statements and ours and (unkeyed := self._statements.unkeyed(ddl, ours)):
+            event["tableChanges"] += self._changes(UNKEYED, unkeyed)
+            value = orjson.dumps(event)
+        return Change(topic, key, value) if ours or not (changed or ddl.startswith("#")) else None
+
+    def _changes(self, kind: str, tables: Sequence[str]) -> list[dict[str, Any]]:
+        return [
+            {"type": kind, "id": f'"{self._database}"."{table}"', "table": None} for table in tables
+        ]
 
     def _next_number(self, value: bytes) -> int:
         """The number of a keyless row of a snapshot, 0 for any other change without a key."""

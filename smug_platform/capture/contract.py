@@ -218,6 +218,6 @@ def _of_engine(held: Held, *, finding: _Make) -> Iterator[Finding]:
             "note",
             "partitions",
             "has partitions",
-            "DROP, TRUNCATE and EXCHANGE PARTITION change rows without a word in the binlog:"
-            " DELETE the rows first, or see docs/operations.md",
+            "nothing; DROP, TRUNCATE and EXCHANGE PARTITION change rows without a word in the"
+            " binlog, so the table is then read anew by itself",
         )

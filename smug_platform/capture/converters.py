@@ -16,6 +16,9 @@ from typing import Any
 
 import jpype
 
+from smug_platform.capture.alter import add, class_pool, load
+from smug_platform.capture.events import MARK
+
 NAME = "io.debezium.spi.converter.SourceValues"
 _PACKAGE, _NEIGHBOUR = NAME.rpartition(".")[0], "io.debezium.spi.converter.CustomConverter"
 _CONVERTER = f"{_NEIGHBOUR}$Converter"
@@ -125,9 +128,11 @@ _COLLATED = r"""private static String collated(String ddl) {
     }
     return found.appendTail(text).toString();
 }"""
-# Other words are tried only for what can't be read, for a text may stand in double quotes too.
+# Other words are tried only for what can't be read, for a text may stand in double quotes too. What
+# is marked changes no schema.
 _PARSE = r"""public io.debezium.relational.ddl.DdlChanges parse(
         String ddl, io.debezium.relational.Tables tables) {
+    if (ddl.startsWith("MARK")) return new io.debezium.relational.ddl.DdlChanges();
     String known = collated(ddl);
     try {
         return parseKnown(known, tables);
@@ -143,15 +148,15 @@ _PARSE = r"""public io.debezium.relational.ddl.DdlChanges parse(
             throw unread;
         }
     }
-}"""
+}""".replace("MARK", MARK)
 
 
 def define_converters() -> None:
     """Make the classes, once in a virtual machine, before an engine is built."""
-    pool = jpype.JClass("javassist.ClassPool")(True)
+    pool = class_pool()
     base = pool.makeClass(f"{_PACKAGE}.ValuesOfSource")
     base.addInterface(pool.get(_CONVERTER))
-    base.addField(jpype.JClass("javassist.CtField").make("public int length;", base))
+    add(base, fields=("public int length;",))
     _define(base, "public abstract Object convert(Object value);")
     for name, convert in _VALUES.items():
         _define(pool.makeClass(f"{_PACKAGE}.{name}", base), convert)
@@ -160,25 +165,15 @@ def define_converters() -> None:
     _define(chooser, "public void configure(java.util.Properties given) {}", _CHOICE)
     rows = pool.get(_ROWS)  # what it does where a day is none of its month
     rows.getDeclaredMethod("handleException").setBody("return null;")
-    _load(rows, _BESIDE_ROWS)
+    load(rows, _BESIDE_ROWS)
     parser = pool.get(_PARSER)
     parser.getDeclaredMethod("parse").setName("parseKnown")
-    for method in (_COLLATED, _PARSE):
-        parser.addMethod(jpype.JClass("javassist.CtNewMethod").make(method, parser))
-    _load(parser, _BESIDE_PARSER)
+    add(parser, methods=(_COLLATED, _PARSE))
+    load(parser, _BESIDE_PARSER)
 
 
-def _define(made: Any, *members: str) -> None:
-    """Put members into a class, and load it."""
-    for member in members:
-        made.addMethod(jpype.JClass("javassist.CtNewMethod").make(member, made))
+def _define(made: Any, *methods: str) -> None:
+    """Put methods into a class, and load it."""
+    add(made, methods=methods)
     made.addConstructor(jpype.JClass("javassist.CtNewConstructor").defaultConstructor(made))
-    _load(made, _NEIGHBOUR)
-
-
-def _load(made: Any, neighbour: str) -> None:
-    """Load a class where the class loader finds it that Debezium asks: beside one of its own."""
-    invoke = jpype.JPackage("java").lang.invoke
-    beside = jpype.JClass("java.lang.Class").forName(neighbour)
-    lookup = invoke.MethodHandles.privateLookupIn(beside, invoke.MethodHandles.lookup())
-    lookup.defineClass(made.toBytecode())
+    load(made, _NEIGHBOUR)

@@ -18,6 +18,7 @@ from smug_platform.capture.compiler import java_class
 from smug_platform.capture.consumer import Batch, BatchReader
 from smug_platform.capture.failures import classify
 from smug_platform.capture.jvm import java_map, messages
+from smug_platform.capture.statements import Statements
 from smug_platform.errors import SourceError
 
 _log = logging.getLogger(__name__)
@@ -29,17 +30,22 @@ _CLOSE_SECONDS = 10.0
 class Debezium:
     """One connector. take: called with each batch by its thread; what it raises ends it.
 
-    done: set once it has ended, by itself or by `close`.
+    statements: as in `BatchReader`. done: set once it has ended, by itself or by `close`.
     """
 
     def __init__(
-        self, name: str, properties: Mapping[str, str], take: Callable[[Batch], None]
+        self,
+        name: str,
+        properties: Mapping[str, str],
+        take: Callable[[Batch], None],
+        *,
+        statements: Statements | None = None,
     ) -> None:
         self.done = threading.Event()
         self._properties, self._take = properties, take
         self._error: Any = None
         self._closing = threading.Event()
-        self._reader = BatchReader(properties)
+        self._reader = BatchReader(properties, statements)
         self._offsets = _offsets(properties)
         self._task = _task(properties, self._offsets)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -51,6 +57,8 @@ class Debezium:
     def failure(self, shard: str) -> SourceError:
         """Why it ended."""
         error = self._error
+        if isinstance(error, SourceError):
+            return error
         return classify(shard, messages(error) if hasattr(error, "getCause") else [repr(error)])
 
     def close(self) -> None:

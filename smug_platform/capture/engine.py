@@ -22,6 +22,7 @@ from smug_platform.capture.jvm import start_jvm
 from smug_platform.capture.publisher import Publisher
 from smug_platform.capture.reread import Reread
 from smug_platform.capture.sink import NOTHING_LANDED, Landed, Sink
+from smug_platform.capture.statements import Statements
 from smug_platform.capture.status import Meter, Phase, Status
 from smug_platform.capture.store import Hold, LeaseLost
 from smug_platform.capture.watch import Place, Watch
@@ -121,7 +122,8 @@ class Engine:
         properties = engine_properties(
             self._shard, self._source, self._folder, columns=columns, unread=unread
         )
-        debezium = Debezium(self._shard.name, properties, publisher.offer)
+        statements = Statements(self._shard, self._source)
+        debezium = Debezium(self._shard.name, properties, publisher.offer, statements=statements)
         chunks = Chunks(
             self._hold, self._shard, self._source, publisher=publisher, meter=self._meter
         )

@@ -7,6 +7,7 @@ to (plain `SourceError`).
 
 import re
 
+from smug_platform.capture.events import DAMAGED, INCIDENT, UNKNOWN
 from smug_platform.errors import SourceError
 
 
@@ -40,8 +41,25 @@ class UnreadableSchemaChange(NeedsSnapshot):
     """A statement that Debezium's parser does not know; a snapshot begins after it."""
 
 
+class EventsLost(NeedsSnapshot):
+    """The server lost events of the binlog (an INCIDENT): nothing tells what they did."""
+
+
+class DamagedEvent(SourceError):
+    """An event of the binlog does not match its checksum."""
+
+
+class UnknownEvent(SourceError):
+    """An event of the binlog is of a type that capture does not know: it may be changes of rows."""
+
+
 NOTHING_TO_DO = "nothing to do: capture starts again with a new snapshot of this shard"
 
+_DAMAGED_REMEDY = (
+    "restart the worker; if it comes again at that place, the server's file is damaged: see"
+    " docs/operations.md"
+)
+_UNKNOWN_REMEDY = "turn off what writes it; see docs/operations.md"
 _PURGED = (
     "could not find first log file name",
     "purged required binary logs",
@@ -81,6 +99,9 @@ def classify(shard: str, chain: list[str]) -> SourceError:
     text = " | ".join(dict.fromkeys(filter(None, map(_told, reversed(chain)))))
     low = text.lower()
     kinds: tuple[tuple[tuple[str, ...], type[SourceError], str, str], ...] = (
+        ((INCIDENT,), EventsLost, "the server lost changes", NOTHING_TO_DO),
+        ((DAMAGED,), DamagedEvent, "an event of the binlog is damaged", _DAMAGED_REMEDY),
+        ((UNKNOWN,), UnknownEvent, "the binlog has what capture can't read", _UNKNOWN_REMEDY),
         (_DRIFT, SchemaDrift, "a table changed without the binlog saying so", NOTHING_TO_DO),
         (
             _UNREADABLE,

@@ -1,6 +1,7 @@
 """The process's one Java virtual machine: started once, with Debezium's jars and our logging.
 
-All that is specific to JPype is here and in `debezium`, `consumer`, `compiler` and `converters`.
+All that is specific to JPype is here and in `debezium`, `consumer`, `compiler`, `converters`,
+`events` and `alter`.
 The machine can't be started twice in a process, so all engines of a process share it, and the logs
 folder of the first one stays.
 """
@@ -17,6 +18,7 @@ import jpype
 import jpype.config
 
 from smug_platform.capture.converters import define_converters
+from smug_platform.capture.events import define_events
 
 LOG = "debezium.log"
 CACHE = Path(sys.prefix) / "capture.aot"
@@ -78,6 +80,7 @@ def start_jvm(logs: Path, *, record: Path | None = None) -> None:
             classpath=list(_jars()),
         )
         define_converters()
+        define_events()
         # The binlog client logs through java.util.logging, which writes to the terminal.
         quiet = jpype.JClass("java.util.logging.Logger").getLogger("")
         quiet.setLevel(jpype.JClass("java.util.logging.Level").OFF)

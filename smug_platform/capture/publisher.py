@@ -6,6 +6,7 @@ back the server's binlog.
 """
 
 import json
+import logging
 import queue
 import threading
 import time
@@ -25,6 +26,8 @@ from smug_platform.capture.state import State
 from smug_platform.capture.status import Meter
 from smug_platform.capture.store import Hold
 from smug_platform.capture.walk import without_unread
+
+_log = logging.getLogger(__name__)
 
 _BATCHES = 2
 _TICK_SECONDS, _SHORT_SECONDS = 0.05, 0.002
@@ -195,6 +198,9 @@ class Publisher:
     def _publish(self, batch: Batch) -> None:
         state = self._state
         self._meter.hear(time.time())
+        for table in batch.unheard:  # before the offset that passes it
+            _log.warning("%s: %s changed without row events, and is read anew", self._shard, table)
+            self._hold.ask(table)
         if batch.changes:
             position, source_time = _place(batch.changes[-1], state.epoch)
             self._check_order(state.position, position)

@@ -80,6 +80,13 @@ _RULES = (
         _partial_json,
         "set it to '': Debezium does not read partial updates of JSON columns",
     ),
+    _Rule(
+        "blocking",
+        "compression",
+        _is_not("log_bin_compress", "OFF"),
+        "set it to OFF: MariaDB's compressed events are no part of the MySQL protocol, and capture"
+        " ends at the first",
+    ),
     _Rule("blocking", "server_id", _no_server_id, "give it a number of its own"),
     _Rule(
         "warning",
@@ -100,12 +107,6 @@ _RULES = (
         "retention_size",
         _limited_by_size,
         "set it to 0, or so high that a day of changes stays below it",
-    ),
-    _Rule(
-        "warning",
-        "compression",
-        _is_not("log_bin_compress", "OFF"),
-        "set it to OFF: MariaDB's compressed events are no part of the MySQL protocol",
     ),
     _Rule(
         "note",

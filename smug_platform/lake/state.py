@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
+from smug_platform.capture.change import CHANGED, UNKEYED
 from smug_platform.errors import LakeError
 from smug_platform.lake.defaults import default_of, fill_value, is_unfilled, unescaped
 from smug_platform.lake.drift import Behind, follow_drift
@@ -111,6 +112,7 @@ def evolve(state: State, table: Table, shard: str, position: int, event: Any) ->
     for change in event["tableChanges"]:
         if change["id"].split(".")[-1].strip('"') != table.name:
             continue
+        _check_told(table, shard, change["type"], event["ddl"])
         if change["type"] in {"DROP", "CREATE"}:
             state = truncate(state, shard, position)
         if change["table"] is not None:
@@ -122,6 +124,25 @@ def evolve(state: State, table: Table, shard: str, position: int, event: Any) ->
             state = _drop(state, shard, position, columns)
             state = _hold(state, shard, (position, columns), at=event["source"]["ts_ms"])
     return state
+
+
+def _check_told(table: Table, shard: str, kind: str, ddl: str) -> None:
+    """Raise LakeError for what does not tell which rows are which."""
+    told = f"`{' '.join(ddl.split())[:300]}`"
+    if kind == CHANGED:
+        raise LakeError(
+            f"{table.name}: a statement changed rows of {shard}, and the binlog does not tell"
+            f" which: {told}",
+            remedy="see that each session there has binlog_format ROW, then `smug snapshot"
+            f" {table.name}`",
+        )
+    if kind == UNKEYED:
+        raise LakeError(
+            f"{table.name}: its key ({', '.join(table.key)}) is no unique index of {shard} any"
+            f" more: {told}",
+            remedy="declare the key that it has now in smug_platform/tables: it is then read anew"
+            " by itself",
+        )
 
 
 def _hold(

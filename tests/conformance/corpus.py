@@ -97,7 +97,19 @@ def zoned_shards(settings: Settings) -> Iterator[Settings]:
                     extra=(f"--default-time-zone={zone}", "--log-bin-trust-function-creators=1"),
                 )
             running.callback(process.stop)
+            _let_choose_format(settings, shard)
         yield settings
+
+
+def _let_choose_format(settings: Settings, shard: Shard) -> None:
+    """Let the shard's user write to the binlog in statements."""
+    data = settings.home / "mysql" / shard.name / "data"
+    root = pymysql.connect(unix_socket=_socket(data), user="root")
+    try:
+        with root.cursor() as cursor:
+            cursor.execute(f"GRANT BINLOG ADMIN, FILE ON *.* TO '{shard.user}'@'%'")
+    finally:
+        root.close()
 
 
 def run_corpus(stack: Stack) -> Corpus:

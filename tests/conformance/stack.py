@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from smug_platform.capture.position import file_number
+from smug_platform.capture.resources import open_store
 from smug_platform.capture.sink import Sink
 from smug_platform.capture.status import Status
 from smug_platform.capture.worker import run_worker
@@ -77,13 +78,17 @@ class Capture:
         )
 
     def reach(self) -> None:
-        """Until everything that the shards have written by now is on the stream."""
+        """Until everything that the shards have written by now is on the stream, and what that
+        asked for has been read anew.
+        """
         ends = {shard.name: binlog_end(shard) for shard in self.settings.shards}
         wait(lambda: all(self._is_past(name, *end) for name, end in ends.items()), alive=self.check)
 
     def _is_past(self, shard: str, file: str, offset: int) -> bool:
         state = state_of(self.settings, shard)
         if state is None or not state.is_whole or state.log is None:
+            return False
+        if open_store(self.settings).asked(shard):
             return False
         return (file_number(state.log[0]), state.log[1]) >= (file_number(file), offset)
 

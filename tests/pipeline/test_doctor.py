@@ -85,7 +85,7 @@ MADE = [
             ("I01-noblob", "binlog_row_image", "NOBLOB", "FULL", ("blocking", "row_image")),
             ("dates", "sql_mode", "'ALLOW_INVALID_DATES'", "DEFAULT", ("warning", "invalid_dates")),
             ("expire", "binlog_expire_logs_seconds", 3600, 604_800, ("warning", "retention")),
-            ("I11-compressed", "log_bin_compress", "ON", "OFF", ("warning", "compression")),
+            ("I11-compressed", "log_bin_compress", "ON", "OFF", ("blocking", "compression")),
         )
     ),
     *(

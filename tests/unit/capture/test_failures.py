@@ -1,11 +1,15 @@
 import pytest
 
+from smug_platform.capture.events import DAMAGED, INCIDENT, UNKNOWN
 from smug_platform.capture.failures import (
     BinlogPurged,
+    DamagedEvent,
+    EventsLost,
     NeedsSnapshot,
     Renumbered,
     SchemaDrift,
     SourceUnavailable,
+    UnknownEvent,
     UnreadableSchemaChange,
     classify,
 )
@@ -36,6 +40,9 @@ WRAPPED = "org.apache.kafka.connect.errors.ConnectException: An exception occurr
             UnreadableSchemaChange,
             id="G12",
         ),
+        pytest.param([f"the event that ends at 9 {DAMAGED}"], DamagedEvent, id="I07"),
+        pytest.param([f"the event that ends at 9 {UNKNOWN}: 99"], UnknownEvent, id="I06"),
+        pytest.param([f"the event that ends at 9 {INCIDENT}"], EventsLost, id="I05"),
         pytest.param(["Access denied for user 'smug'@'%'"], SourceError, id="denied"),
         pytest.param(["Communications link failure"], SourceUnavailable, id="L12"),
         pytest.param(

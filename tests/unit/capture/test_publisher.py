@@ -164,3 +164,16 @@ def test_changes_of_rows_that_are_yet_to_be_read_are_left_out_and_passed(tmp_pat
         _await(lambda: publisher.reached == (2, 50))
     assert _places(kept) == [10, 30, 30, 50]  # of the row that was read, and of one after the last
     assert publisher.state.position == Position(1, 2, 50)
+
+
+def test_a_table_that_changed_unheard_is_asked_for_before_the_offset_passes_it(
+    tmp_path: Path,
+) -> None:
+    with _publishing(tmp_path) as (publisher, kept, hold):
+        asked: list[set[str]] = []
+        kept.fail = lambda _changes: asked.append(set(hold.asked()))
+        publisher.start()
+        publisher.offer(_batch(10, after=20))
+        publisher.offer(replace(_batch(30, after=40), unheard=("t",)))
+        _await(lambda: len(asked) == 2)
+    assert asked == [set(), {"t"}]

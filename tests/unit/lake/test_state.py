@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from smug_platform.capture.change import CHANGED
 from smug_platform.errors import LakeError
 from smug_platform.lake.state import Fill, State, evolve, truncate
 from smug_platform.lake.types import SourceColumn
@@ -128,6 +129,14 @@ def test_shards_that_differ_make_a_union() -> None:
 def test_late_copy_of_a_schema_change_changes_nothing() -> None:
     state = altered(created(), "ADD COLUMN x INT DEFAULT 5", column("x", "INT"))
     assert evolve(state, ACCOUNTS, "shard_0", 10, event("CREATE", [ID])) == state
+
+
+def test_I03_rows_that_a_statement_changed_are_missed_until_the_table_is_read_anew() -> None:
+    told = event(CHANGED, None, "UPDATE accounts\nSET name = '?'")
+    with pytest.raises(LakeError, match=r"rows of shard_0, .* `UPDATE accounts SET name = '\?'`"):
+        evolve(created(), ACCOUNTS, "shard_0", 20, told)
+    anew = created(position=30)
+    assert evolve(anew, ACCOUNTS, "shard_0", 20, told) == anew
 
 
 def test_other_tables_do_not_concern_it() -> None:

@@ -1,0 +1,114 @@
+"""Changes of rows of which the binlog tells no rows: statements, and files that come and go."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copy
+
+from pyiceberg.expressions import EqualTo
+
+from smug_platform.capture.change import CHANGED
+from smug_platform.capture.resources import open_store
+from smug_platform.local.mariadb import connect
+from smug_platform.raw import deltas as raw
+from tests.conformance.bulk import SOURCE
+from tests.conformance.stack import Capture, Stack, wait
+from tests.conformance.test_bulk import assert_equal, stack
+from tests.conformance.test_chunks import ask, wait_read
+
+__all__ = ["stack"]
+
+
+@contextmanager
+def streaming(stack: Stack) -> Iterator[Capture]:
+    """Rows 1 to 9 in both tables, and capture past them."""
+    for table in ("lefts", "rights"):
+        stack.write(0, f"INSERT INTO {table} SELECT seq, 'row' FROM seq_1_to_9")
+    with stack.capturing() as capture:
+        capture.wait_streaming()
+        capture.reach()
+        assert_equal(stack)
+        yield capture
+
+
+STATEMENTS = (
+    "INSERT INTO lefts VALUES (10, 'it''s'), (11, \"so\")",
+    "/* told so */ REPLACE INTO lefts VALUES (1, 'other')",
+    "DELETE FROM lefts WHERE id < 5",
+    "UPDATE seen SET v = 'through a view'",
+    "INSERT INTO log VALUES (1)",
+    "LOAD DATA INFILE '{file}' INTO TABLE lefts",
+    "UPDATE flickr_bulk.lefts SET v = 'from elsewhere'",
+)
+TOLD = (
+    "INSERT INTO lefts VALUES (?, '?''?'), (?, \"?\")",
+    "REPLACE INTO lefts VALUES (?, '?')",
+    "DELETE FROM lefts WHERE id < ?",
+    "UPDATE seen SET v = '?'",
+    "INSERT INTO log VALUES (?)",
+    "LOAD DATA INFILE '?' INTO TABLE `lefts` FIELDS TERMINATED BY '?' ENCLOSED BY '?'"
+    " ESCAPED BY '?' LINES TERMINATED BY '?' (`id`, `v`)",
+    "UPDATE flickr_bulk.lefts SET v = '?'",
+)
+
+
+def test_I03_a_table_of_which_statements_changed_rows_halts_alone_until_it_is_read_anew(
+    stack: Stack, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.txt"
+    *here, elsewhere = (statement.replace("{file}", str(file)) for statement in STATEMENTS)
+    stack.write(
+        0,
+        "CREATE VIEW seen AS SELECT * FROM lefts WHERE id > 3",
+        "CREATE TABLE log (id INT PRIMARY KEY)",
+        "CREATE TRIGGER logged AFTER INSERT ON log FOR EACH ROW DELETE FROM lefts WHERE id = 7",
+        f"SELECT 12, 'from a file' INTO OUTFILE '{file}'",
+        "CREATE DATABASE IF NOT EXISTS flickr_aside",
+    )
+    with streaming(stack) as capture:
+        in_statements = "SET SESSION binlog_format = STATEMENT"
+        stack.write(0, in_statements, *here, "USE flickr_aside", elsewhere)
+        stack.write(0, "INSERT INTO rights VALUES (20, 'goes on')")
+        capture.reach()
+        (halted,) = stack.sync().items()
+        assert halted[0] == "lefts"
+        assert f"`{TOLD[-1]}`" in str(halted[1])
+        assert "smug snapshot lefts" in str(halted[1])
+        assert told(stack) == [("lefts", statement) for statement in TOLD]
+        ask(stack, "lefts")
+        wait_read(stack, capture)
+        assert_equal(stack)
+
+
+def told(stack: Stack) -> list[tuple[str, str]]:
+    """The statements that changed rows, each with its table."""
+    deltas = raw.open_deltas(stack.platform.lakehouse.catalog)
+    rows = deltas.scan(row_filter=EqualTo("op", "ddl")).to_arrow().to_pylist()
+    events = [(row["table_name"], row["binlog_offset"], json.loads(row["payload"])) for row in rows]
+    return [
+        (table, " ".join(event["ddl"].split()))
+        for table, _, event in sorted(events, key=lambda found: found[1])
+        if event["tableChanges"] and event["tableChanges"][0]["type"] == CHANGED
+    ]
+
+
+def test_G16_a_tablespace_that_is_put_in_place_of_another_is_read_anew(
+    stack: Stack,
+) -> None:
+    with connect(stack.settings.shards[0]) as cursor:
+        cursor.execute("SELECT @@datadir")
+        ((data,),) = cursor.fetchall()
+        file = Path(str(data)) / SOURCE.database / "lefts.ibd"
+        with streaming(stack) as capture:
+            cursor.execute(f"FLUSH TABLES {SOURCE.database}.lefts FOR EXPORT")
+            kept = [copy(one, f"{one}.kept") for one in (file, file.with_suffix(".cfg"))]
+            cursor.execute("UNLOCK TABLES")
+            stack.write(0, "DELETE FROM lefts WHERE id < 5", "UPDATE lefts SET v = 'new'")
+            cursor.execute(f"ALTER TABLE {SOURCE.database}.lefts DISCARD TABLESPACE")
+            for one in kept:
+                Path(one).rename(one.removesuffix(".kept"))
+            cursor.execute(f"ALTER TABLE {SOURCE.database}.lefts IMPORT TABLESPACE")
+            wait(lambda: "lefts" in open_store(stack.settings).asked("shard_0"))
+            capture.reach()
+            assert_equal(stack)
