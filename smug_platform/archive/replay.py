@@ -31,6 +31,7 @@ from smug_platform.lake.merge import (
     name_of,
 )
 from smug_platform.lake.recast import recast
+from smug_platform.lake.rekey import KEY
 from smug_platform.lake.schema import evolve_schema, new_schema, shaped
 from smug_platform.lake.state import State
 from smug_platform.lake.target import Target
@@ -147,9 +148,7 @@ def swap(catalog: Catalog, built: Target, live: Target) -> int:
         for number in range(len(given.data))
         for file in iceberg.write(transaction, shaped(given.read(names, [number]), schema))
     ]
-    transaction.set_properties(
-        {SEQUENCE: source.properties[SEQUENCE], STATE: source.properties[STATE]}
-    )
+    transaction.set_properties({name: source.properties[name] for name in (SEQUENCE, STATE, KEY)})
     change = iceberg.Change(removed=[*files.data, *files.deletes], written=written)
     summary = {KIND: REPLACED, SEQUENCE: source.properties[SEQUENCE]}
     snapshot_id = iceberg.commit(transaction, files, change, summary=summary)

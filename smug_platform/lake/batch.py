@@ -28,8 +28,9 @@ class Batch:
     """Deltas of one table, up to a commit of `raw.deltas`.
 
     sequence: of the last commit that is merged with it. parts: in so many the rows come, and are
-    merged one after another. control: schema changes and truncates, in no order. held: the rows,
-    where they come in one part.
+    merged one after another. control: schema changes and truncates, in no order. read_anew: shards
+    of which all rows come anew, known once the control is followed. held: the rows, where they come
+    in one part.
     """
 
     deltas: Table
@@ -40,6 +41,7 @@ class Batch:
     size: int = 0
     latest: datetime | None = None
     floor_times: dict[str, datetime] = field(default_factory=dict)
+    read_anew: set[str] = field(default_factory=set)
     held: pa.Table = field(default_factory=raw.ARROW.empty_table)
 
     @property
@@ -83,11 +85,12 @@ def allowed(catalog: Catalog) -> int:
 
 
 def next_batch(
-    deltas: Table, target: Target, after: int, *, most: int, memory: int
+    deltas: Table, target: Target, after: int, *, most: int | None, memory: int
 ) -> Batch | None:
     """The deltas of the commits after sequence number `after`; None when there are none.
 
-    most: about so many deltas, one commit at least. memory: bytes that merging them may take.
+    most: about so many deltas, one commit at least; None for all there are. memory: bytes that
+    merging them may take.
     Of commits that hold nothing but control the next one is part of it too: a table's DROP says
     nothing by itself, and what it waits for would never come.
     """
@@ -103,14 +106,14 @@ def next_batch(
     return batch
 
 
-def _fitting(deltas: Table, files: list[raw.DeltaFile], most: int, memory: int) -> list[int]:
+def _fitting(deltas: Table, files: list[raw.DeltaFile], most: int | None, memory: int) -> list[int]:
     """Bytes of each of the first files, of as many whole commits as fit; of one at least."""
     sizes: list[int] = []
     rows = size = 0
     for number, file in enumerate(files):
         more = raw.memory_of(deltas, file)
         # Half, for what has landed after it is in memory too.
-        is_full = rows >= most or size + more > memory // 2 // _TIMES
+        is_full = most is not None and (rows >= most or size + more > memory // 2 // _TIMES)
         if is_full and number and files[number - 1].sequence != file.sequence:
             break
         sizes.append(more)

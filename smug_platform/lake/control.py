@@ -35,6 +35,7 @@ def follow(target: Target, state: State, batch: Batch) -> State:
             batch.floor_times[shard] = row["committed_at"]
             if row["op"] == "ddl":
                 failed.pop(shard, None)
+                batch.read_anew.add(shard)
     for problem in failed.values():
         raise problem
     return state

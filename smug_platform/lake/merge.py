@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import duckdb
@@ -21,6 +22,7 @@ from smug_platform import iceberg
 from smug_platform.duck import in_memory
 from smug_platform.errors import LakeError
 from smug_platform.iceberg.files import LakeFiles
+from smug_platform.lake.anew import is_read_anew
 from smug_platform.lake.apply import apply
 from smug_platform.lake.batch import Batch, allowed, next_batch
 from smug_platform.lake.columns import fitted, plan
@@ -30,6 +32,7 @@ from smug_platform.lake.index import StaleIndex, index_of
 from smug_platform.lake.parts import decoded
 from smug_platform.lake.planned import Planned
 from smug_platform.lake.recast import recast
+from smug_platform.lake.rekey import KEY, key_of, rekey
 from smug_platform.lake.schema import evolve_schema, new_schema
 from smug_platform.lake.state import State
 from smug_platform.lake.step import Step
@@ -137,17 +140,26 @@ def merge(catalog: Catalog, target: Target, *, max_deltas: int = 500_000) -> Mer
     """Merge all that has landed for the target, at most about `max_deltas` deltas a commit.
 
     Raises LakeError when a schema change can't be followed; the table then stays as it is, and
-    the others go on.
+    the others go on. One that was read anew after that goes on, by all that has landed at once.
     """
 
-    def landed(table: Iceberg | None) -> Batch | None:
+    def landed(table: Iceberg | None, most: int | None = max_deltas) -> Batch | None:
         deltas = raw.open_deltas(catalog)
         after = _examined(deltas, table)
-        return next_batch(deltas, target, after, most=max_deltas, memory=allowed(catalog))
+        return next_batch(deltas, target, after, most=most, memory=allowed(catalog))
+
+    def attempt() -> Merged | None:
+        try:
+            return _attempt(catalog, target, landed)
+        except LakeError:
+            after = merged_sequence(iceberg.load(catalog, name_of(target)))
+            if not is_read_anew(raw.open_deltas(catalog), target.table.name, after):
+                raise
+            return _attempt(catalog, target, partial(landed, most=None))
 
     started = time.perf_counter()
     total = Merged(target.name)
-    while (step := _attempt(catalog, target, landed)) is not None:
+    while (step := attempt()) is not None:
         total += step
     if not total.commits:
         table = iceberg.load(catalog, name_of(target))
@@ -213,7 +225,8 @@ def _merge_batch(
         table = iceberg.create(catalog, name_of(target), new_schema(target, columns))
     else:
         summary = {KIND: REPLACED, SEQUENCE: str(merged_sequence(table))}
-        if recast(table, target, state, columns, summary):
+        is_other = rekey(table, target, batch, summary)
+        if is_other or recast(table, target, state, columns, summary):
             return _merge_batch(catalog, target, iceberg.load(catalog, name_of(target)), batch)
         columns = fitted(target, columns, state, table.schema())
     step = Step(target, columns, old, state, batch.floor_times, allowed(catalog), in_conflict)
@@ -250,7 +263,8 @@ def _commit(catalog: Catalog, table: Iceberg, batch: Batch, step: Step) -> Merge
         "smug.deltas": str(batch.size),
     }
     summary |= {f"smug.{name}": str(getattr(planned.counts, name)) for name in COUNTS[1:]}
-    transaction.set_properties(marks | {SEQUENCE: str(batch.sequence), STATE: state.to_json()})
+    marks |= {SEQUENCE: str(batch.sequence), STATE: state.to_json(), KEY: key_of(step.target)}
+    transaction.set_properties(marks)
     snapshot_id = iceberg.commit(transaction, files, planned.change(), summary=summary)
     transaction.commit_transaction()
     planned.enter(table, files, snapshot_id)

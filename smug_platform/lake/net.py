@@ -180,7 +180,7 @@ def keyless(
         select v.*, n._shard, n._position, n._committed_at, n.net < 0 as _is_deleted,
                null::varchar as _moved_to, n._hash || '-' || ordinal as {ROW_ID},
                false as _carried, e.{FILE}, e.{ROW}
-        from numbered n left join existing e
+        from numbered n left join (select _shard, {ROW_ID}, {FILE}, {ROW} from existing) e
           on e._shard = n._shard and e.{ROW_ID} = n._hash || '-' || ordinal
         """
     ).to_arrow_table()

@@ -57,7 +57,8 @@ def evolve_schema(
     names = {old: state.alias(old) for old in state.aliases if old in kinds}
     renames = {old: new for old, new in names.items() if new not in kinds}
     present = {renames.get(name, name): kind for name, kind in kinds.items()}
-    added, widened = {}, {}
+    added = {name: _META_TYPES[name] for name in target.meta if name not in present}
+    widened = {}
     for name, kind in ((column.name, column.type.iceberg) for column in columns):
         if name not in present:
             added[name] = kind

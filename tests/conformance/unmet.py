@@ -2,7 +2,6 @@
 
 PARTLY = {
     "C01": "a zero date reads NULL, in a column that takes NULL it can't be told from one",
-    "G16": "rows that go with a partition have no events; the reconciliation tells of them",
 }
 """Some of their tests are xfail."""
 
@@ -24,15 +23,10 @@ NOT_APPLICABLE = {
 
 OPEN = {
     "D13": "records of any size arrive whole (`test_stream`), not tried with a BLOB of 100 MiB",
-    "F07": "a key of columns that older rows of the lake lack halts the table",
     "G13": "no test",
     "G25": "names of tables are lower-case words by the contract",
     "G27": "no test",
     "H07": "gh-ost can't be installed here",
-    "I03": "no test",
-    "I05": "no test",
-    "I06": "no test",
-    "I07": "no test",
     "J10": "the lake publishes table by table; marts of one build are of one moment",
     "K07": "backfills have no filter",
     "K14": "no test",

@@ -1,5 +1,6 @@
 """The merge: given changes, expected rows."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -315,6 +316,35 @@ def test_a_name_that_changes_hands_halts_until_a_snapshot(
     assert found == [(1, *(None for _ in names))]
 
 
+def test_I03_a_table_that_stood_still_goes_on_once_it_is_read_anew_whatever_landed_meanwhile(
+    catalog: Catalog,
+) -> None:
+    shard, target, landed = Shard("shard_0", "photos", COLUMNS), Target(PHOTOS), 0
+
+    def land_new() -> None:
+        nonlocal landed
+        land(catalog, shard.deltas[landed:])
+        landed = len(shard.deltas)
+
+    shard.snapshot()
+    shard.insert({"id": 1, "title": "a", "n": 1}, {"id": 2, "title": "b", "n": 2})
+    land_new()
+    merge(catalog, target)
+    before = live(rows(catalog, target), ["id", "title"])
+    shard.change_by("DELETE FROM photos WHERE id = ?", shard.rows[:1])
+    for number in range(3, 9):
+        shard.insert({"id": number, "title": "c", "n": number})
+        land_new()
+        with pytest.raises(LakeError, match="a statement changed rows of shard_0"):
+            merge(catalog, target, max_deltas=2)
+    assert live(rows(catalog, target), ["id", "title"]) == before
+    shard.snapshot()
+    land_new()
+    assert merge(catalog, target, max_deltas=2).commits == 1
+    found = live(rows(catalog, target), ["id", "title"])
+    assert found == [(1, "a"), *((number, "c") for number in range(3, 9))]
+
+
 @pytest.mark.parametrize("name", ["op", "sign", "i", "r", "reason", "shard", "floor", "image"])
 def test_a_column_may_have_any_name(catalog: Catalog, name: str) -> None:
     shard = Shard("shard_0", "photos", [*COLUMNS, column(name, "VARCHAR")])
@@ -325,6 +355,58 @@ def test_a_column_may_have_any_name(catalog: Catalog, name: str) -> None:
     land(catalog, shard.deltas)
     merge(catalog, Target(PHOTOS))
     assert live(rows(catalog, Target(PHOTOS)), ["id", name]) == [(2, "y")]
+
+
+def test_F07_rows_by_another_key_begin_with_those_that_are_read_anew(catalog: Catalog) -> None:
+    shards, landed = [Shard(f"shard_{n}", "photos", COLUMNS) for n in range(2)], [0, 0]
+
+    def land_new() -> None:
+        for number, shard in enumerate(shards):
+            land(catalog, shard.deltas[landed[number] :])
+            landed[number] = len(shard.deltas)
+
+    for number, shard in enumerate(shards):
+        shard.snapshot()
+        ids = (1 + number * 10, 2 + number * 10)
+        shard.insert(*({"id": id_, "title": "a", "n": None} for id_ in ids))
+    land_new()
+    merge(catalog, Target(PHOTOS))
+    target = Target(replace(PHOTOS, key=("n",)))
+    for shard in shards:
+        shard.rows = [row | {"n": row["id"] + 100} for row in shard.rows]
+    shards[0].insert({"id": 2, "title": "twin", "n": 1})
+    land_new()
+    with pytest.raises(LakeError, match=r"has the key \(n\) now, and waits") as waits:
+        merge(catalog, target)
+    assert waits.value.passes
+    assert len(live(rows(catalog, target), ["id"])) == 4
+    for number, expected in enumerate(({1, 101, 102}, {1, 101, 102, 111, 112})):
+        shards[number].snapshot()
+        land_new()
+        merge(catalog, target)
+        assert {n for (n,) in live(rows(catalog, target), ["n"])} == expected
+    kept = Target(PHOTOS, history=True)
+    merge(catalog, kept)
+    shards[0].insert({"id": 3, "title": "new", "n": 103})
+    land_new()
+    with pytest.raises(LakeError, match="photos_history can't be told apart by another key"):
+        merge(catalog, replace(target, history=True))
+
+
+@pytest.mark.parametrize("name", ["v", "ordinal"])
+def test_a_column_may_have_any_name_in_a_table_without_a_key(catalog: Catalog, name: str) -> None:
+    target = Target(replace(PHOTOS, key=(), key_scope="shard"))
+    shard = Shard("shard_0", "photos", [column("id", "BIGINT UNSIGNED"), column(name, "VARCHAR")])
+    shard.key = ()
+    shard.snapshot()
+    shard.insert({"id": 1, name: "x"}, {"id": 2, name: "y"})
+    land(catalog, shard.deltas)
+    merge(catalog, target)
+    done = len(shard.deltas)
+    shard.delete({"id": 1})
+    land(catalog, shard.deltas[done:])
+    merge(catalog, target)
+    assert live(rows(catalog, target), ["id", name]) == [(2, "y")]
 
 
 def test_a_name_of_the_lake_itself_halts_the_table(catalog: Catalog) -> None:
