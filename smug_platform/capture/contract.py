@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import pymysql
+
 from smug_platform.capture.finding import Finding, Severity
-from smug_platform.capture.server import Connection, ask_all
+from smug_platform.capture.server import LACKS_PRIVILEGE, Connection, ask_all, definition
 from smug_platform.tables.table import Source, Table
 
 _INEXACT = frozenset({"float", "double"})
+_LOOKS = 4
 _CASCADING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 
 # Of severity, check, problem and remedy.
@@ -68,7 +71,35 @@ def quoted(name: str) -> str:
 
 
 def read_tables(connection: Connection, source: Source) -> dict[str, Held]:
-    """The declared tables that the shard has and that this user sees."""
+    """The declared tables that the shard has and that this user sees.
+
+    information_schema does not see a table, or its indexes, at the end of an ALTER that copies it:
+    what is doubtful is looked up again once that is over.
+    """
+    for _ in range(_LOOKS - 1):
+        found = _look_up(connection, source)
+        doubtful = [table for table in source.tables if _is_doubtful(table, found.get(table.name))]
+        if not any(_is_there(connection, source, table) for table in doubtful):
+            return found
+    return _look_up(connection, source)
+
+
+def _is_doubtful(table: Table, held: Held | None) -> bool:
+    return held is None or not held.types or (bool(table.key) and set(table.key) not in held.keys)
+
+
+def _is_there(connection: Connection, source: Source, table: Table) -> bool:
+    """Whether a table can be read; waits while an ALTER of it ends."""
+    name = f"{quoted(source.database)}.{quoted(table.name)}"
+    try:
+        return definition(connection, name) is not None
+    except pymysql.err.MySQLError as error:
+        if error.args and error.args[0] in LACKS_PRIVILEGE:
+            return False
+        raise
+
+
+def _look_up(connection: Connection, source: Source) -> dict[str, Held]:
     names = {table.name for table in source.tables}
     found = {
         str(row["name"]): Held(

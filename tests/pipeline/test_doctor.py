@@ -1,6 +1,7 @@
 """Each finding of `smug doctor` at a real server, made and unmade again."""
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,13 @@ from smug_platform.capture.doctor import examine, examine_all, preflight
 from smug_platform.capture.finding import Finding
 from smug_platform.cli.app import app
 from smug_platform.errors import SourceError
-from smug_platform.local.mariadb import load_schema
+from smug_platform.local.mariadb import connect, load_schema
 from smug_platform.settings import Settings, Shard
 from smug_platform.tables.flickr import FLICKR
 from smug_platform.tables.table import Source, Table
 from tests.conftest import local_settings
 from tests.pipeline.capturing import Own, one_shard
+from tests.pipeline.test_whole_way import aside
 
 # What the local servers are told of at all times.
 USUAL = {("note", check) for check in ("row_metadata", "sync_binlog", "no_key", "time_zones")}
@@ -72,6 +74,19 @@ def test_a_server_as_it_is_started_here_can_be_captured(healthy: Own) -> None:
         before = server.newest_position(connection)
         assert found(shard).keys() == USUAL
         assert server.newest_position(connection) == before
+
+
+def test_a_table_that_is_altered_is_there(healthy: Own) -> None:
+    shard = healthy.settings.shards[0]
+
+    def alter(stop: threading.Event) -> None:
+        with connect(shard, database="flickr") as cursor:
+            while not stop.is_set():
+                cursor.execute("ALTER TABLE albums FORCE, ALGORITHM=COPY")
+
+    with aside(alter):
+        for _ in range(40):
+            preflight(shard, FLICKR)
 
 
 MADE = [
