@@ -12,6 +12,7 @@ import dagster as dg
 
 from smug_platform.lake.assets import merge_metadata
 from smug_platform.lake.checks import lake_key
+from smug_platform.loop import ToTheLake, ToTheMarts, keep_on
 from smug_platform.policies import told
 from smug_platform.raw.assets import DELTAS, landing_metadata
 from smug_platform.raw.deltas import open_deltas
@@ -19,7 +20,7 @@ from smug_platform.raw.metadata import without_nothing
 from smug_platform.raw.resources import Lakehouse
 from smug_platform.settings import Settings
 from smug_platform.stream.resources import Stream
-from smug_platform.sync import Platform, Synced, ToTheLake, ToTheMarts, keep_on
+from smug_platform.sync import Platform, Synced
 from smug_platform.tables.table import Source
 from smug_platform.warehouse.assets import replica_key
 from smug_platform.warehouse.dbt import manifest_path

@@ -25,6 +25,7 @@ from smug_platform.errors import WarehouseError
 from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.merge import name_of
 from smug_platform.local.workload import run_workload
+from smug_platform.loop import ToTheMarts, keep_on
 from smug_platform.orchestration.behind import behind, has_arrivals
 from smug_platform.orchestration.checks import check_key
 from smug_platform.orchestration.compaction import COMPACTION
@@ -37,7 +38,7 @@ from smug_platform.realtime.assets import WINDOWS
 from smug_platform.realtime.consume import Consumer
 from smug_platform.realtime.store import Store, store_path
 from smug_platform.settings import PROJECT, Settings, load_settings
-from smug_platform.sync import Platform, ToTheMarts, ingest, keep_on, sync
+from smug_platform.sync import Platform, ingest, sync
 from smug_platform.tables.flickr import FLICKR
 from smug_platform.warehouse.connect import connect
 from smug_platform.warehouse.dbt import target_path

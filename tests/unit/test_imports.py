@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "smug_platform"
 # Each stage may import those before it, and what stands below all of them.
 WAY = ("tables", "capture", "stream", "raw", "lake", "warehouse", "bi")
 BELOW = {
-    "aws", "duck", "errors", "iceberg", "scan", "settings", "settings_capture",
+    "aws", "duck", "errors", "iceberg", "scan", "settings", "settings_capture", "sqlite",
     "settings_warehouse",
 }  # fmt: skip
 BELOW_ASSETS = BELOW | {"policies"}

@@ -10,11 +10,12 @@ import pytest
 
 from smug_platform.errors import SmugError, StreamError
 from smug_platform.lake.merge import Merged
+from smug_platform.loop import ToTheLake
 from smug_platform.raw.backlog import ahead
 from smug_platform.raw.land import Landed
 from smug_platform.settings import Settings, load_settings
 from smug_platform.stream.reader import Batch
-from smug_platform.sync import Platform, ToTheLake, ingest
+from smug_platform.sync import Platform, ingest
 from smug_platform.tables.table import Source, Table
 from tests.history import Shard, column
 from tests.recorded import Recorded, RecordedStream
