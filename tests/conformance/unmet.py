@@ -23,7 +23,6 @@ NOT_APPLICABLE = {
 }
 
 OPEN = {
-    "D13": "records of any size arrive whole (`test_stream`), not tried with a BLOB of 100 MiB",
     "F07": "a key of columns that older rows of the lake lack halts the table",
     "G13": "no test",
     "G25": "names of tables are lower-case words by the contract",
