@@ -1,7 +1,6 @@
 """Cases that do not pass, each with the reason: in part, not here, or not yet."""
 
 PARTLY = {
-    "C01": "a zero date reads NULL, in a column that takes NULL it can't be told from one",
     "G16": "rows that go with a partition have no events; the reconciliation tells of them",
 }
 """Some of their tests are xfail."""
