@@ -19,7 +19,7 @@ from pyiceberg.types import (
 
 from smug_platform.capture.zero_dates import NO_DAY, NO_INSTANT, NO_MOMENT
 from smug_platform.lake.types import TYPES, LakeType
-from smug_platform.scan.native import Array, Odd, Values
+from smug_platform.scan.native import NOTHING, Array, Odd, Values
 
 Read = Callable[[Values, int], pa.Array]
 
@@ -58,6 +58,11 @@ def reader(kind: LakeType) -> Read | None:
     return READERS.get(kind.read)
 
 
+def lacks_zero_dates(kind: LakeType, values: Values, name: int, read: pa.Array) -> bool:
+    """Whether the dates that a reader made are NULL where the JSON is, and nowhere else."""
+    return not kind.instead and read.null_count == np.count_nonzero(values.kind[name] == NOTHING)
+
+
 def zero_dates(kind: LakeType, values: Values, name: int) -> Array:
     """Which of the dates of a column are none."""
     found, valid = _numbers(kind, values, name)
@@ -80,9 +85,11 @@ def _dates(kind: LakeType) -> Read | None:
 
     def read(values: Values, name: int) -> pa.Array:
         found, valid = _numbers(kind, values, name)
+        low, high = _FIRST_DAY * unit, (_LAST_DAY + 1) * unit
+        if not len(found) or (found.min() >= low and found.max() < high):  # 0 where none is there
+            return fixed(made, found.astype(np.int32) if made.bit_width == 32 else found, valid)
         is_zero = valid & (found == _NONE[kind.none])
-        is_date = (found >= _FIRST_DAY * unit) & (found < (_LAST_DAY + 1) * unit)
-        if not (is_date | is_zero | ~valid).all():
+        if (((found < low) | (found >= high)) & ~is_zero).any():
             raise Odd
         if kind.instead:
             found[is_zero] = (date.fromisoformat(kind.instead) - _EPOCH).days * unit

@@ -102,7 +102,10 @@ def _read(reading: _Reading, deltas: pa.Table, payloads: pa.Array, first: int) -
         events[column.name] = (
             read(values, place) if read else cells.text(values, place, literals=True)
         )
-        if column.type.none:
+        found = events[column.name]
+        if column.type.none and not (
+            read and cells.lacks_zero_dates(column.type, values, place, found)
+        ):
             zeros += cells.zero_dates(column.type, values, place)
     return pa.table({**events, "_zeros": zeros})
 
