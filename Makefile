@@ -115,7 +115,7 @@ $(STAMP): requirements.lock pyproject.toml $(SCANNER) | $(BIN)/uv
 	touch $@
 
 # What Java loads for capture, which then starts in half the time.
-$(CACHE): smug_platform/capture/jvm.py smug_platform/capture/events.py smug_platform/local/training.py $(STAMP) | mariadb
+$(CACHE): smug_platform/capture/jvm.py smug_platform/capture/events.py smug_platform/capture/converters.py smug_platform/local/training.py $(STAMP) | mariadb
 	echo "recording what capture loads"
 	$(BIN)/python -m smug_platform.local.training >/dev/null \
 	|| echo "it was not recorded: capture starts in twice the time" >&2

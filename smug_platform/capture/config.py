@@ -144,9 +144,10 @@ def streamed(source: Source, tables: Collection[str] | None) -> Source:
 
 
 def _line(source: Source, table: Table) -> str:
+    zeros = ",".join(f"{name}={policy}" for name, policy in sorted(table.zero_dates.items()))
     return (
         f"{source.database}.{table.name} key({','.join(table.key)})"
-        f" without({','.join(table.excluded)})"
+        f" without({','.join(table.excluded)})" + (f" zero_dates({zeros})" if zeros else "")
     )
 
 

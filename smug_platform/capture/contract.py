@@ -12,6 +12,7 @@ from smug_platform.tables.table import Source, Table
 
 _INEXACT = frozenset({"float", "double"})
 _LOOKS = 4
+_DATES = frozenset({"date", "datetime", "timestamp"})
 _CASCADING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 
 # Of severity, check, problem and remedy.
@@ -183,9 +184,12 @@ def find_in_table(source: Source, table: Table, held: Held | None, shard: str) -
 
 def _of_columns(table: Table, held: Held, *, finding: _Make) -> Iterator[Finding]:
     remedy = "correct its record in smug_platform/tables"
-    for name in (*table.key, *table.excluded):
+    for name in dict.fromkeys((*table.key, *table.excluded, *table.zero_dates)):
         if name not in held.types:
             yield finding("blocking", "column_missing", f"has no column {name!r}", remedy)
+        elif name in table.zero_dates and held.kinds[name] not in _DATES:
+            problem = f"has zero dates declared for {name!r}, a {held.types[name]}"
+            yield finding("blocking", "zero_dates", problem, remedy)
     personal = (*table.pii, table.account) if table.account else ()
     for name in personal:
         if name not in held.types:

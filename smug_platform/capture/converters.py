@@ -1,14 +1,15 @@
 """What Debezium's own converters would change in values, put right inside the virtual machine.
 
-They give 1970-01-01 for a zero date in a column that takes no NULL, true for any BOOLEAN that is
-not 0, and the same sign for all bytes that Java's windows-1252 lacks and MySQL's latin1 has; a text
-whose charset is `binary` they decode; and 31 February, which a lax sql_mode lets in, ends them.
+They give NULL for a zero date, and 1970-01-01 in a column that takes none, true for any BOOLEAN
+that is not 0, and the same sign for all bytes that Java's windows-1252 lacks and MySQL's latin1
+has; a text whose charset is `binary` they decode; and 31 February, which a lax sql_mode lets in,
+ends them.
 
 Its parser takes no name in double quotes, no function as a default without parentheses, which is
 how MariaDB writes one, and does not see that a text collated as `binary` is of bytes: such
 statements are put into words that it knows.
 
-The converters are Java classes, for a value must not cross into Python. Two classes of Debezium's
+The converters are Java classes, for a value must not cross into Python. Three classes of Debezium's
 are altered, so Javassist, which comes with it, makes all of them as the machine starts.
 """
 
@@ -18,34 +19,45 @@ import jpype
 
 from smug_platform.capture.alter import add, class_pool, load
 from smug_platform.capture.events import MARK
+from smug_platform.capture.zero_dates import NO_DAY, NO_INSTANT, NO_MOMENT
 
 NAME = "io.debezium.spi.converter.SourceValues"
 _PACKAGE, _NEIGHBOUR = NAME.rpartition(".")[0], "io.debezium.spi.converter.CustomConverter"
 _CONVERTER = f"{_NEIGHBOUR}$Converter"
 _ROWS = "io.debezium.connector.binlog.event.RowDeserializers"
 _BESIDE_ROWS = "io.debezium.connector.binlog.event.StopEventData"
+_CELLS = "io.debezium.connector.mysql.jdbc.MySqlTextProtocolFieldReader"
+_OUR_CELLS = "io.debezium.connector.mysql.jdbc.CellsOfSource"
+_CHOOSES_CELLS = "io.debezium.connector.mysql.jdbc.MySqlFieldReaderResolver"
 _PARSER = "io.debezium.connector.mysql.antlr.MySqlAntlrDdlParser"
 _BESIDE_PARSER = "io.debezium.connector.mysql.antlr.DdlNormalizer"
 
+# What is read where there is a date that is none, until it is converted.
+_NONE = "java.time.LocalDate.MIN"
 # Text is among the values of a time only where a schema is made, as the default of its column.
-_TIME = """public Object convert(Object value) {{
+_TIME = f"""public Object convert(Object value) {{{{
     if (value == null || value instanceof String) return null;
-    {0}
-}}"""
+    if (value == {_NONE}) return {{0}};
+    {{1}}
+}}}}"""
+_NO_DAY, _NO_MOMENT = f"Integer.valueOf({NO_DAY})", f"Long.valueOf({NO_MOMENT}L)"
 _VALUES = {
     "Days": _TIME.format(
-        """int day = value instanceof Integer ? ((Integer) value).intValue()
+        _NO_DAY,
+        f"""int day = value instanceof Integer ? ((Integer) value).intValue()
             : io.debezium.time.Date.toEpochDay(value, null);
-        return day < -719162 ? null : Integer.valueOf(day);"""
+        return day < -719162 ? {_NO_DAY} : Integer.valueOf(day);""",
     ),
     "Moments": _TIME.format(
-        """long micros = value instanceof Long ? ((Long) value).longValue()
+        _NO_MOMENT,
+        f"""long micros = value instanceof Long ? ((Long) value).longValue()
             : io.debezium.time.MicroTimestamp.toEpochMicros(value, null);
-        return micros < -62135596800000000L ? null : Long.valueOf(micros);"""
+        return micros < -62135596800000000L ? {_NO_MOMENT} : Long.valueOf(micros);""",
     ),
     "Instants": _TIME.format(
+        f'"{NO_INSTANT}"',
         """return io.debezium.time.ZonedTimestamp.toIsoString(
-            value, java.time.ZoneOffset.UTC, null, Integer.valueOf(length));"""
+            value, java.time.ZoneOffset.UTC, null, Integer.valueOf(length));""",
     ),
     "Flags": """public Object convert(Object value) {
         if (value instanceof Number) return Short.valueOf(((Number) value).shortValue());
@@ -102,6 +114,15 @@ _CHOICE = """public void converterFor(io.debezium.spi.converter.ConvertedField f
     }
     if (values != null) registration.register(schema.optional(), values);
 }"""
+_READ_CELL = f"""public Object readField(java.sql.ResultSet row, int place,
+        io.debezium.relational.Column column, io.debezium.relational.Table table)
+        throws java.sql.SQLException {{
+    Object value = super.readField(row, place, column, table);
+    String type = column.typeName().toUpperCase();
+    if (value == null && (type.startsWith("DATE") || type.startsWith("TIMESTAMP"))
+        && row.getBlob(place) != null) value = {_NONE};
+    return value;
+}}"""
 # A text of the collation `binary` gets that charset, beside its type, where alone it is read. As it
 # was given such a statement is not tried again: its bytes would be taken for signs.
 _COLLATED = r"""private static String collated(String ddl) {
@@ -163,13 +184,33 @@ def define_converters() -> None:
     chooser = pool.makeClass(NAME)
     chooser.addInterface(pool.get(_NEIGHBOUR))
     _define(chooser, "public void configure(java.util.Properties given) {}", _CHOICE)
-    rows = pool.get(_ROWS)  # what it does where a day is none of its month
-    rows.getDeclaredMethod("handleException").setBody("return null;")
-    load(rows, _BESIDE_ROWS)
+    _mark_zero_dates(pool)
     parser = pool.get(_PARSER)
     parser.getDeclaredMethod("parse").setName("parseKnown")
     add(parser, methods=(_COLLATED, _PARSE))
     load(parser, _BESIDE_PARSER)
+
+
+def _mark_zero_dates(pool: Any) -> None:
+    """Have the readers of cells, of which none is asked for NULL but the last, give `_NONE`."""
+    rows = pool.get(_ROWS)  # what it does where a day is none of its month
+    rows.getDeclaredMethod("handleException").setBody("return null;")
+    for kind in ("Date", "Datetime", "DatetimeV2", "Timestamp", "TimestampV2"):
+        method = rows.getDeclaredMethod(f"deserialize{kind}")
+        method.insertAfter(f"if ($_ == null) $_ = {_NONE};")
+    load(rows, _BESIDE_ROWS)
+    text = pool.get(_CELLS)
+    cells = pool.makeClass(_OUR_CELLS, text)
+    (given,) = text.getConstructors()
+    cells.addConstructor(
+        jpype.JClass("javassist.CtNewConstructor").make(given.getParameterTypes(), None, cells)
+    )
+    add(cells, methods=(_READ_CELL,))
+    load(cells, _CELLS)
+    chooser = pool.get(_CHOOSES_CELLS)
+    choose = f"if (!$1.useCursorFetch()) return new {_OUR_CELLS}($1);"
+    chooser.getDeclaredMethod("resolve").insertBefore(choose)
+    load(chooser, _CELLS)
 
 
 def _define(made: Any, *methods: str) -> None:

@@ -1,13 +1,14 @@
 """One table's rows in pieces by its key, each of them one answer of the source's server.
 
 The server writes keys and row images as JSON and glues those of a piece together: a row costs this
-process next to nothing. Where it can't, as for a row that is long, the piece's rows come singly.
+process next to nothing. Where it can't, as for a row that is long, the piece's rows come singly,
+value by value.
 """
 
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pymysql.cursors import Cursor, SSCursor
 
@@ -16,7 +17,6 @@ from smug_platform.capture.contract import Held
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.images import Image, image_of
 from smug_platform.capture.state import Unread
-from smug_platform.errors import SourceError
 from smug_platform.tables.table import Table
 
 Row: TypeAlias = tuple[bytes, bytes]
@@ -26,7 +26,7 @@ Row: TypeAlias = tuple[bytes, bytes]
 # more than the server may glue together.
 _PIECE_ROWS, _FIRST_ROWS, _PIECE_BYTES = 20_000, 500, 2 * 1024 * 1024
 _MOST_BYTES = 8 * 1024 * 1024
-_BATCH_ROWS, _FETCHED_ROWS = 4096, 64
+_BATCH_ROWS = 4096
 # No JSON has it: control characters are escaped there.
 _BETWEEN = "\x1e"
 
@@ -134,33 +134,23 @@ class Pieces:
         return list(zip(parts[::2], parts[1::2], strict=True))
 
     def _singly(self, where: str) -> Iterator[tuple[list[Row], tuple[str, ...]]]:
-        """The rows one by one, in the order of their keys."""
-        binary = [f"CAST({each} AS BINARY)" for each in (self.image.key, self.image.row)]
+        """The rows one by one, in the order of their keys, put together here: however long."""
+        ends, cells = self.image.ends, [cell.sql for cell in self.image.cells]
         query = (
-            f"SELECT {', '.join((*binary, *self.image.ends))} FROM {self.name}{where}"
-            f" ORDER BY {self.image.order()}"
+            f"SELECT {', '.join((f'CAST({self.image.key} AS BINARY)', *ends, *cells))}"
+            f" FROM {self.name}{where} ORDER BY {self.image.order()}"
         )
         with self.connection.cursor(SSCursor) as cursor:
             cursor.execute(query)
             taken: list[Row] = []
             size = 0
-            while found := cursor.fetchmany(_FETCHED_ROWS):
-                taken += [(row[0], _whole(row)) for row in found]
-                size += sum(len(row[1]) for row in found)
-                last = tuple(map(str, found[-1][2:]))
+            while found := cursor.fetchone():
+                key, *values = found
+                last = tuple(map(str, values[: len(ends)]))
+                taken.append((key, self.image.written(values[len(ends) :])))
+                size += len(taken[-1][1])
                 if len(taken) >= _BATCH_ROWS or size > _MOST_BYTES:
                     yield taken, last
                     taken, size = [], 0
             if taken:
                 yield taken, last
-
-
-def _whole(row: Sequence[Any]) -> bytes:
-    """A row image; raises SourceError for one that the server could not write."""
-    if row[1] is None:
-        raise SourceError(
-            f"the row of key {row[0].decode()} is longer than the server's max_allowed_packet",
-            remedy="raise max_allowed_packet: values of bytes take four thirds of their length",
-        )
-    image: bytes = row[1]
-    return image

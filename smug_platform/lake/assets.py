@@ -70,6 +70,7 @@ def merge_metadata(catalog: Catalog, target: Target, merged: Merged) -> dict[str
             "written": merged.written,
             "deleted": merged.deleted,
             "quarantined": merged.quarantined,
+            "zero_dates": merged.zero_dates,
             "lag_seconds": lag_seconds(merged.latest_commit),
             "snapshot_id": str(merged.snapshot_id) if merged.snapshot_id else None,
             "seconds": round(merged.seconds, 3),

@@ -45,7 +45,8 @@ parsed as not materialized (
   from (select *, try(json_keys(image)) as _keys from ({{images}}))
 ),
 read as not materialized (
-  select _i, _op, _sign, _same, _unknown, _r, _shard, _position, _committed_at, {{values}}
+  select _i, _op, _sign, _same, _unknown, _r, _shard, _position, _committed_at, {{values}},
+         {{zeros}} as _zeros
   from parsed
 )
 select * exclude (_unknown, _r), {{reason}} as _reason from read
@@ -64,8 +65,9 @@ def decode(
 
     deltas: rows of `raw.deltas` of this table, none of them a schema change or a truncate.
     events: _i (arrival), _op, _sign, _same (before equals after), _shard, _position,
-    _committed_at and the lake's columns. For a table without a key, _sign is +1 for a row that
-    comes and -1 for one that goes; an update is one of each. dropped: as the state has it.
+    _committed_at, the lake's columns, and _zeros, how many of their values are zero dates. For a
+    table without a key, _sign is +1 for a row that comes and -1 for one that goes; an update is one
+    of each. dropped: as the state has it.
     """
     events = usual(connection, target, columns, deltas)
     if events is not None:
@@ -93,7 +95,7 @@ def _parts(
     return {
         "image": _respelled(columns),
         "shape": quote(orjson.dumps(dict.fromkeys(sorted(read), "VARCHAR")).decode()),
-        "usual": "[" + ", ".join(quote(column.name) for column in columns) + "]",
+        "usual": "[" + ", ".join(quote(c.name) for c in columns if not c.is_made) + "]",
         "known": "[" + ", ".join(map(quote, wire)) + "]",
         "dropped": _dropped(dropped),
         "images": _images(target),
@@ -101,8 +103,15 @@ def _parts(
             f"{column.expression(column.text('_r'))} as {identifier(column.name)}"
             for column in columns
         ),
+        "zeros": _zeros(columns),
         "reason": _reason(target, columns),
     }
+
+
+def _zeros(columns: list[Column]) -> str:
+    """The SQL expression of how many zero dates a row has."""
+    is_zero = [c.type.flag.expression(c.text("_r")) for c in columns if c.type.none]
+    return f"({' + '.join(f'({one})::smallint' for one in is_zero) or '0'})::smallint"
 
 
 def _dropped(dropped: Mapping[str, Mapping[str, int]]) -> str:
@@ -144,7 +153,8 @@ def _reason(target: Target, columns: list[Column]) -> str:
     The text is put together only for a row to which one of the conditions applies.
     """
     why = [
-        (f"({c.text('_r')} is not null and {identifier(c.name)} is null)",
+        (f"({c.text('_r')} <> {quote(c.type.none)} and {identifier(c.name)} is null)"
+         if c.type.none else f"({c.text('_r')} is not null and {identifier(c.name)} is null)",
          quote(f"{c.name} is not of type {c.type.iceberg}"))
         for c in columns
     ]  # fmt: skip

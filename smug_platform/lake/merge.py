@@ -13,6 +13,7 @@ from functools import partial
 from uuid import UUID
 
 import duckdb
+import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as Iceberg
@@ -55,7 +56,9 @@ COUNTS = (
     "merged_away",
     "stale",
 )  # a commit's summary has them
-SUMS = (*COUNTS, "written", "deleted", "quarantined", "refused", "commits", "seconds")
+SUMS = (
+    *COUNTS, "written", "deleted", "quarantined", "refused", "zero_dates", "commits", "seconds",
+)  # fmt: skip
 CONTROL = "smug.raw.control"  # the raw commit whose schema changes were merged ahead of its rows
 
 
@@ -63,7 +66,8 @@ CONTROL = "smug.raw.control"  # the raw commit whose schema changes were merged 
 class Merged:
     """What one merge did: deltas in, what became of them, rows out.
 
-    refused: deltas that could not be applied; quarantined: those that were not known for it yet.
+    refused: deltas that could not be applied; quarantined: those that were not known for it yet;
+    zero_dates: dates that are none, of those that came.
     """
 
     table: str
@@ -76,6 +80,7 @@ class Merged:
     deleted: int = 0
     quarantined: int = 0
     refused: int = 0
+    zero_dates: int = 0
     rows: int = 0
     commits: int = 0
     latest_commit: datetime | None = None
@@ -252,6 +257,7 @@ def _commit(catalog: Catalog, table: Iceberg, batch: Batch, step: Step) -> Merge
         for events, refused in decoded(connection, step, batch):
             planned.quarantined += quarantine(catalog, refused)
             planned.refused += len(refused)
+            planned.zero_dates += pc.sum(events["_zeros"]).as_py() or 0
             for found, counts, watermarks in apply(connection, files, index, step, events):
                 planned.add(found, counts, is_part=in_parts or is_swept)
                 planned.reach(watermarks)
@@ -261,6 +267,7 @@ def _commit(catalog: Catalog, table: Iceberg, batch: Batch, step: Step) -> Merge
         SEQUENCE: str(batch.sequence),
         "smug.raw.snapshot": str(batch.raw_snapshot),
         "smug.deltas": str(batch.size),
+        "smug.zero_dates": str(planned.zero_dates),
     }
     summary |= {f"smug.{name}": str(getattr(planned.counts, name)) for name in COUNTS[1:]}
     marks |= {SEQUENCE: str(batch.sequence), STATE: state.to_json(), KEY: key_of(step.target)}
@@ -286,6 +293,7 @@ def _merged(
         deleted=planned.deleted,
         quarantined=planned.quarantined,
         refused=planned.refused,
+        zero_dates=planned.zero_dates,
         rows=files.rows + planned.written - planned.replaced,
         commits=1,
         latest_commit=batch.latest,

@@ -35,6 +35,7 @@ class Planned:
     counts: Counts = field(default_factory=Counts)
     quarantined: int = 0
     refused: int = 0
+    zero_dates: int = 0
     written: int = 0
     deleted: int = 0
     watermarks: dict[str, int] = field(default_factory=dict)

@@ -10,7 +10,7 @@ RESERVED = frozenset(
     {
         *META, ROW_ID, "_file", "_row", "_i", "_op", "_sign", "_same", "_r", "_unknown", "_reason",
         "_held", "_of_shard", "_floor", "_mark", "_hash", "_winner", "_lost", "_alive", "_carried",
-        "_order", "_rank", "_loaded_at",
+        "_order", "_rank", "_loaded_at", "_zeros",
     }
 )  # fmt: skip
 """Names that a source column must not have: the platform's own, of the lake and of a merge."""

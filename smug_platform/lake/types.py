@@ -2,7 +2,8 @@
 
 `TYPES` is a table of data: the MySQL type's name, the Iceberg type, and the DuckDB expression that
 makes the value from `$`, the text of the JSON value. An expression gives NULL for what it can't
-read; a row in which that happens goes to quarantine. A type that is not listed is kept as text.
+read; a row in which that happens goes to quarantine. A date that is none has a text of its own. A
+type that is not listed is kept as text.
 """
 
 import re
@@ -24,6 +25,7 @@ from pyiceberg.types import (
     TimestamptzType,
 )
 
+from smug_platform.capture.zero_dates import NO_DAY, NO_INSTANT, NO_MOMENT
 from smug_platform.errors import LakeError
 
 MAX_DECIMAL = 38
@@ -57,12 +59,15 @@ class SourceColumn:
 class LakeType:
     """A column's type in the lake, and the DuckDB expression over its text on the wire.
 
-    can_raise: whether, without its tries, the expression raises for all that it can't read.
+    can_raise: whether, without its tries, the expression raises for all that it can't read. none:
+    the text for a date that is none; instead: the day that is read for it, else NULL.
     """
 
     iceberg: IcebergType
     read: str
     can_raise: bool = True
+    none: str = ""
+    instead: str = ""
 
     def expression(self, text: str, *, raises: bool = False) -> str:
         """The DuckDB expression that reads the value of the SQL expression `text`.
@@ -70,7 +75,16 @@ class LakeType:
         raises: for what it can't read, instead of giving NULL.
         """
         read = self.read.replace("try_cast(", "cast(").replace("try(", "(") if raises else self.read
-        return read.replace("$", text)
+        read = read.replace("$", text)
+        if not self.none:
+            return read
+        instead = f"{duckdb_type(self.iceberg)} '{self.instead}'" if self.instead else "null"
+        return f"if({text} = '{self.none}', {instead}, {read})"
+
+    @property
+    def flag(self) -> "LakeType":
+        """Of a date: whether it is none."""
+        return LakeType(BooleanType(), f"coalesce($ = '{self.none}', false)", can_raise=False)
 
 
 def cast_to(to: str) -> str:
@@ -85,7 +99,8 @@ _BINARY = LakeType(BinaryType(), "try(from_base64($))")
 _UNSIGNED_64 = LakeType(DecimalType(20, 0), cast_to("decimal(20,0)"))
 _FLOAT = LakeType(FloatType(), cast_to("float"))
 _DOUBLE = LakeType(DoubleType(), cast_to("double"))
-_DATE = LakeType(DateType(), "date '1970-01-01' + try_cast($ as integer)")
+_DATE = LakeType(DateType(), "date '1970-01-01' + try_cast($ as integer)", none=NO_DAY)
+_MOMENT = LakeType(TimestampType(), "make_timestamp(try_cast($ as bigint))", none=NO_MOMENT)
 
 TYPES: dict[str, LakeType] = {
     "TINYINT": _INT,
@@ -106,8 +121,8 @@ TYPES: dict[str, LakeType] = {
     "DOUBLE UNSIGNED": _DOUBLE,
     "DOUBLE PRECISION": _DOUBLE,
     "DATE": _DATE,
-    "DATETIME": LakeType(TimestampType(), "make_timestamp(try_cast($ as bigint))"),
-    "TIMESTAMP": LakeType(TimestamptzType(), _INSTANT),
+    "DATETIME": _MOMENT,
+    "TIMESTAMP": LakeType(TimestamptzType(), _INSTANT, none=NO_INSTANT),
     "TIME": _LONG,
     "BINARY": _BINARY,
     "VARBINARY": _BINARY,

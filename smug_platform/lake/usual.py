@@ -28,10 +28,13 @@ _POSITION = pa.decimal128(38, 0)
 
 @dataclass(frozen=True)
 class _Reading:
-    """What is read of each image. names: on the wire, in the order of the columns."""
+    """What is read of each image. names: on the wire, in the order of the columns; places: of each
+    column's among them.
+    """
 
     columns: list[Column]
     names: list[bytes]
+    places: list[int]
     has_key: bool
 
     def is_native(self, column: Column) -> bool:
@@ -44,7 +47,10 @@ def usual(
 ) -> pa.Table | None:
     """The events of the deltas as `decode` gives them; None where something is not as usual."""
     try:
-        reading = _Reading(columns, _names(deltas, columns), bool(target.table.key))
+        wire = _names(deltas, columns)
+        names = list(dict.fromkeys(wire))
+        places = [names.index(name) for name in wire]
+        reading = _Reading(columns, names, places, bool(target.table.key))
         given = deltas.select(_TAKEN)
         found = pa.concat_tables(of_texts(partial(_read, reading, given), deltas["payload"]))
         found = _evaluated(connection, reading, found)
@@ -90,12 +96,18 @@ def _read(reading: _Reading, deltas: pa.Table, payloads: pa.Array, first: int) -
         "_position": _positions(given),
         "_committed_at": given["committed_at"].cast(pa.timestamp("us")),
     }
-    for number, column in enumerate(reading.columns):
+    zeros = np.zeros(len(row), np.int16)
+    for place, column in zip(reading.places, reading.columns, strict=True):
         read = cells.reader(column.type) if reading.is_native(column) else None
         events[column.name] = (
-            read(values, number) if read else cells.text(values, number, literals=True)
+            read(values, place) if read else cells.text(values, place, literals=True)
         )
-    return pa.table(events)
+        found = events[column.name]
+        if column.type.none and not (
+            read and cells.lacks_zero_dates(column.type, values, place, found)
+        ):
+            zeros += cells.zero_dates(column.type, values, place)
+    return pa.table({**events, "_zeros": zeros})
 
 
 def _chosen(op: Array, spans: Array, *, has_key: bool) -> tuple[Array, Array, tuple[Array, Array]]:

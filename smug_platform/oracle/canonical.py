@@ -56,10 +56,13 @@ _REPLICA: dict[Kind, dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the source. type: information_schema's data_type, in lower case."""
+    """A column of the source. type: information_schema's data_type, in lower case. zero: the day
+    that the replica holds for a date that is none, by the contract; "" for NULL.
+    """
 
     name: str
     type: str
+    zero: str = ""
 
     @property
     def kind(self) -> Kind:
@@ -81,6 +84,11 @@ def source_text(column: Column) -> str:
     if column.kind == "float":
         return f"CAST({name} + 0E0 AS CHAR)"
     text = _SOURCE[column.kind].format(name)
+    if column.kind in {"date", "moment"}:
+        text = f"IF({name} < '0001-01-01', NULL, {text})"
+        if column.zero:  # where no NULL is taken, `IS NULL` holds for a zero date
+            zero = _SOURCE[column.kind].format(f"'{column.zero}'")
+            text = f"IF(CAST({name} AS CHAR) IS NULL, NULL, IFNULL({text}, {zero}))"
     if column.type != "decimal":
         return text
     text = f"CAST({name} AS CHAR)"

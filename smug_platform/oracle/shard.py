@@ -18,7 +18,7 @@ from smug_platform.capture.position import file_number
 from smug_platform.errors import SourceError
 from smug_platform.oracle.canonical import Column, apart, source_piece, source_text, together
 from smug_platform.settings import Shard
-from smug_platform.tables.table import Table
+from smug_platform.tables.table import FLAG, Table
 
 _CHUNK = 20_000
 _LOCK_SECONDS = 10
@@ -50,7 +50,11 @@ class View:
                 " WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
                 (self.database, table.name),
             )
-            found = [Column(str(name), str(kind)) for name, kind in cursor.fetchall()]
+            days = {name: day for name, day in table.zero_dates.items() if day != FLAG}
+            found = [
+                Column(str(name), str(kind), days.get(str(name), ""))
+                for name, kind in cursor.fetchall()
+            ]
         return [column for column in found if column.name not in table.excluded]
 
     def now(self) -> tuple[int, int]:

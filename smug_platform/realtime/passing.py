@@ -165,5 +165,5 @@ def _once(table: Table, parts: list[pa.Table]) -> pa.Table:
     numbered = whole.set_column(0, "_i", [np.arange(whole.num_rows)])
     first = numbered.group_by(names, use_threads=False).aggregate([("_i", "min")])["_i_min"]
     kept = numbered.take(first.sort())
-    hidden = ["_i", "_same", *(["_sign"] if table.key else [])]
+    hidden = ["_i", "_same", "_zeros", *(["_sign"] if table.key else [])]
     return kept.drop_columns(hidden)

@@ -72,7 +72,7 @@ static int pair(at_t at) { return (int)count_of(at, at + 2, 2); }
  * Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. */
 static int64_t days_to(int64_t year, int month, int day) {
     year -= month <= 2;
-    int64_t era = year / 400, of_era = year - era * 400;
+    int64_t era = (year >= 0 ? year : year - 399) / 400, of_era = year - era * 400;
     int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
     return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
@@ -83,7 +83,8 @@ static int days_in(int64_t year, int month) {
     return days[month - 1] + (month == 2 && leap);
 }
 
-/* Instants, as 2026-01-31T12:00:00.123456Z with up to six digits of a second: microseconds. */
+/* Instants, as 2026-01-31T12:00:00.123456Z with up to six digits of a second: microseconds. The year 0
+ * is one of them: whoever calls knows what it stands for. */
 API int64_t smug_instants(VALUES, int64_t *out, uint8_t *valid) {
     for (int64_t row = 0; row < count; row++) {
         out[row] = 0;
@@ -97,7 +98,7 @@ API int64_t smug_instants(VALUES, int64_t *out, uint8_t *valid) {
         int64_t year = count_of(at, at + 4, 4), micros = 0;
         int month = pair(at + 5), day = pair(at + 8);
         int hour = pair(at + 11), minute = pair(at + 14), second = pair(at + 17);
-        if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in(year, month)) return -1;
+        if (year < 0 || month < 1 || month > 12 || day < 1 || day > days_in(year, month)) return -1;
         if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
             return -1;
         if (size > 20) {

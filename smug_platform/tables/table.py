@@ -8,12 +8,14 @@ all shards, who owns the table, which columns are personal, whether its history 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from types import MappingProxyType
 from typing import Literal
 
 KeyScope = Literal["global", "shard"]
 PiiClass = Literal["email", "name", "address", "network", "free_text"]
 
+FLAG = "flag"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -35,6 +37,9 @@ class Table:
     on_erase: what becomes of an account's rows when it is erased: "delete", or "blank" for books
         that must be kept, whose personal columns alone are cleared.
     excluded: columns that never leave the source.
+    zero_dates: what a column reads where the source has 0000-00-00 or another date that is none,
+        for columns that are to tell it: "flag" for NULL and a column `<name>_is_zero` beside it, or
+        a day that stands for it, as "9999-12-31". Others read NULL.
 
     Raises ValueError when the declaration is impossible.
 
@@ -54,9 +59,11 @@ class Table:
     account: str = ""
     on_erase: Literal["delete", "blank"] = "delete"
     excluded: tuple[str, ...] = ()
+    zero_dates: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pii", MappingProxyType(dict(self.pii)))
+        object.__setattr__(self, "zero_dates", MappingProxyType(dict(self.zero_dates)))
         if not _NAME.fullmatch(self.name):
             raise ValueError(
                 f"table {self.name!r}: a name is lower-case snake_case of at most 63 characters"
@@ -72,6 +79,7 @@ class Table:
         if lost := set(self.key) & set(self.excluded):
             raise ValueError(f"table {self.name!r}: key column {min(lost)!r} is excluded")
         self._check_pii()
+        self._check_zero_dates()
 
     def _check_pii(self) -> None:
         if lost := set(self.pii) & set(self.excluded):
@@ -80,6 +88,29 @@ class Table:
             raise ValueError(f"table {self.name!r}: it has personal columns, and no account column")
         if lost := set(self.pii) & {self.account, *self.key}:
             raise ValueError(f"table {self.name!r}: {min(lost)!r} tells rows apart and has a class")
+
+    def _check_zero_dates(self) -> None:
+        if lost := set(self.zero_dates) & set(self.excluded):
+            raise ValueError(f"table {self.name!r}: {min(lost)!r} is excluded and has zero dates")
+        for column, policy in self.zero_dates.items():
+            if policy == FLAG and column in self.key:
+                raise ValueError(
+                    f"table {self.name!r}: key column {column!r} can't be NULL for a zero date:"
+                    " name a day that stands for it"
+                )
+            if policy != FLAG and not _is_day(policy):
+                raise ValueError(
+                    f"table {self.name!r}: {policy!r} is neither {FLAG!r} nor a day for the zero"
+                    f" dates of {column!r}"
+                )
+
+
+def _is_day(text: str) -> bool:
+    """Whether it is a day as `2026-01-31`."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)

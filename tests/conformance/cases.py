@@ -4,7 +4,7 @@ A case is one table on both shards and what is done to it: before the snapshot, 
 streams, and while capture is down. `{t}` in a statement is the table's name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,7 @@ class Case(Phases):
     key: tuple[str, ...] = ("id",)
     key_scope: KeyScope = "global"
     history: bool = False
+    zero_dates: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Phases = field(default_factory=Phases)
     rows: tuple[tuple[Any, ...], ...] | None = None
     xfail: str = ""
@@ -63,6 +64,7 @@ class Case(Phases):
             key=self.key,
             key_scope=self.key_scope,
             history=self.history,
+            zero_dates=self.zero_dates,
         )
 
     def statements(self, phase: str, *, shard: int = 0) -> Statements:
@@ -101,6 +103,7 @@ class TypeTable:
 
     name: str
     columns: tuple[Typed, ...]
+    zero_dates: Mapping[str, str] = field(default_factory=dict)
 
     def case(self) -> Case:
         """The table and its statements. The added columns have the names of the first, `_added`."""
@@ -117,6 +120,7 @@ class TypeTable:
             before=(self._insert("snapshot", first),),
             during=tuple(during),
             later=(self._insert("restart", first + added),),
+            zero_dates=self.zero_dates,
         )
 
     def _insert(self, path: str, columns: list[tuple[str, Typed]]) -> str:

@@ -94,7 +94,11 @@ def zoned_shards(settings: Settings) -> Iterator[Settings]:
                     shard,
                     settings.home / "mysql" / shard.name,
                     server_id=201 + number,
-                    extra=(f"--default-time-zone={zone}", "--log-bin-trust-function-creators=1"),
+                    extra=(
+                        f"--default-time-zone={zone}",
+                        "--log-bin-trust-function-creators=1",
+                        "--max-allowed-packet=128M",  # D13: a value of 100 MiB
+                    ),
                 )
             running.callback(process.stop)
             _let_choose_format(settings, shard)

@@ -7,10 +7,11 @@ import pymysql
 import pytest
 
 from smug_platform.local.mariadb import connect
+from smug_platform.oracle.reconcile import reconcile
 from smug_platform.settings import Settings
 from tests.conformance.cases import PATHS, Typed, row_id
-from tests.conformance.corpus import STAGES, Corpus
-from tests.conformance.type_cases import TYPE_TABLES, ZERO_DATES
+from tests.conformance.corpus import SOURCE, STAGES, Corpus
+from tests.conformance.type_cases import TYPE_TABLES, ZERO_DATES, ZERO_DATES_NOT_NULL
 
 _IN_WAREHOUSE = {
     "int": "INTEGER",
@@ -75,11 +76,46 @@ def test_values_are_exact(corpus: Corpus, table: str, column: Typed, path: str) 
                 assert [row[f"{column.name}_added"] for row in held] == expected
 
 
-@pytest.mark.xfail(reason="a zero date reads NULL downstream, and is neither flagged nor counted")
-def test_C01_a_zero_date_can_be_told_from_null(corpus: Corpus) -> None:
-    rows = {row["id"]: row for row in corpus.table(ZERO_DATES.name).lake.live("shard_0")}
-    zero, null = (rows[row_id("snapshot", index)] for index in (0, 2))
-    assert any(zero[name] != null[name] for name in ("day", "moment", "instant"))
+def _flagged() -> Iterator[Any]:
+    for table in (ZERO_DATES, ZERO_DATES_NOT_NULL):
+        for column in table.columns:
+            if table.zero_dates.get(column.name) == "flag":
+                yield pytest.param(table.name, column, id=f"{column.case}-{column.name}")
+
+
+@pytest.mark.parametrize(("table", "column"), list(_flagged()))
+def test_a_flag_tells_zero_dates_from_null_and_from_dates(
+    corpus: Corpus, table: str, column: Typed
+) -> None:
+    expected = [literal != "NULL" and value is None for literal, value in column.pairs]
+    for stage, path in zip(STAGES, ("snapshot", "stream", "restart", "restart"), strict=True):
+        found = corpus.table(table, stage)
+        for copy in (found.lake, found.warehouse):
+            rows = {row["id"]: row for row in copy.live("shard_0")}
+            held = [rows[row_id(path, index)] for index in range(len(expected))]
+            assert [row[f"{column.name}_is_zero"] for row in held] == expected
+
+
+def test_C01_zero_dates_are_counted(corpus: Corpus) -> None:
+    """Of each row that came, on one path after the other and all of them once more in the replay;
+    of the columns of the first table there are two from the stream on.
+    """
+    for table, each, paths in ((ZERO_DATES, 12, 6), (ZERO_DATES_NOT_NULL, 9, 3)):
+        lake = corpus.stack.platform.lakehouse.catalog.load_table(f"lake.{table.name}")
+        summaries = [snapshot.summary for snapshot in lake.snapshots()]
+        counts = [
+            int(summary.additional_properties.get("smug.zero_dates", "0"))
+            for summary in summaries
+            if summary is not None
+        ]
+        assert sum(counts) == 2 * paths * each
+
+
+def test_C01_the_reconciliation_goes_by_the_contract(corpus: Corpus) -> None:
+    tables = [ZERO_DATES.name, ZERO_DATES_NOT_NULL.name]
+    found = reconcile(corpus.stack.settings, SOURCE, tables=tables)
+    assert [(one.shard, one.table, one.differences) for one in found if not one.equal] == []
+    assert len(found) == 4
 
 
 @pytest.mark.parametrize(

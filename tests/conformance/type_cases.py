@@ -146,6 +146,7 @@ ZERO_DATES = TypeTable(
             _PARTLY_ZERO,
         ),
     ),
+    {"day": "flag", "moment": "flag", "instant": "flag", "part_day": "flag"},
 )
 ZERO_DATES_NOT_NULL = TypeTable(
     "zero_dates_not_null",
@@ -155,7 +156,7 @@ ZERO_DATES_NOT_NULL = TypeTable(
             "day_not_null",
             "DATE NOT NULL",
             "date",
-            [("0", None), ("'1970-01-01'", _EPOCH_DAY)],
+            [("0", date(9999, 12, 31)), ("'1970-01-01'", _EPOCH_DAY)],
             null=False,
         ),
         Typed("C02", "part_not_null", "DATE NOT NULL", "date", _PARTLY_ZERO, null=False),
@@ -164,7 +165,7 @@ ZERO_DATES_NOT_NULL = TypeTable(
             "moment_not_null",
             "DATETIME NOT NULL",
             "timestamp",
-            [("0", None), ("'1970-01-01'", datetime(1970, 1, 1))],
+            [("0", datetime(1, 1, 1)), ("'1970-01-01'", datetime(1970, 1, 1))],
             null=False,
         ),
         Typed(
@@ -176,6 +177,7 @@ ZERO_DATES_NOT_NULL = TypeTable(
             null=False,
         ),
     ),
+    {"day_not_null": "9999-12-31", "moment_not_null": "0001-01-01", "instant_not_null": "flag"},
 )
 TYPE_TABLES = (
     _NUMBERS,

@@ -1,8 +1,6 @@
 """Cases that do not pass, each with the reason: in part, not here, or not yet."""
 
-PARTLY = {
-    "C01": "a zero date reads NULL, in a column that takes NULL it can't be told from one",
-}
+PARTLY = {}
 """Some of their tests are xfail."""
 
 NOT_APPLICABLE = {
@@ -22,7 +20,6 @@ NOT_APPLICABLE = {
 }
 
 OPEN = {
-    "D13": "records of any size arrive whole (`test_stream`), not tried with a BLOB of 100 MiB",
     "G13": "no test",
     "G25": "names of tables are lower-case words by the contract",
     "G27": "no test",

@@ -210,6 +210,8 @@ def test_a_finding_comes_and_goes(
     [
         ({"name": "albums", "key": ("uid",)}, ("blocking", "column_missing")),
         ({"name": "albums", "excluded": ("iban",)}, ("blocking", "column_missing")),
+        ({"name": "albums", "zero_dates": {"at": "flag"}}, ("blocking", "column_missing")),
+        ({"name": "albums", "zero_dates": {"title": "flag"}}, ("blocking", "zero_dates")),
         ({"name": "albums", "key": ("account_id",)}, ("blocking", "key_not_unique")),
         pytest.param(
             {"name": "measured", "key": ("code",)}, ("blocking", "key_not_unique"), id="F09"

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pymysql
 import pytest
+from pymysql.cursors import Cursor
 
 from smug_platform.capture import begin, server
 from smug_platform.capture.contract import read_tables
@@ -78,7 +79,7 @@ def _single(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"f": value}
 
 
-def test_the_server_writes_keys_and_rows_as_debezium_does(
+def test_keys_and_rows_are_written_as_debezium_does(
     filled: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a first snapshot that is left to Debezium whole."""
@@ -99,7 +100,12 @@ def test_the_server_writes_keys_and_rows_as_debezium_does(
             connection,
             f"SELECT {image.key} AS k, {image.row} AS r FROM flickr.kinds ORDER BY {image.order()}",
         )
+        cells = ", ".join(cell.sql for cell in image.cells)
+        with connection.cursor(Cursor) as cursor:
+            cursor.execute(f"SELECT {image.key}, {cells} FROM flickr.kinds")
+            long = {key_text(key).encode(): image.written(cells) for key, *cells in cursor}
     assert {key_text(row["k"]).encode(): _single(orjson.loads(row["r"])) for row in rows} == theirs
+    assert {key: _single(orjson.loads(row)) for key, row in long.items()} == theirs
     assert len(theirs) == len(ROWS)
 
 

@@ -179,3 +179,33 @@ def test_an_image_that_is_no_object_is_refused() -> None:
     odd = last | {"payload": json.dumps(payload, separators=(",", ":"))}
     columns = columns_of(PHOTOS, shard)
     assert both_ways(PHOTOS, columns, [odd])[2] == ["key column id is null"]
+
+
+ZEROS = [
+    pytest.param("DATE", "-719528", "2000-01-01", "10957", id="date"),
+    pytest.param("DATETIME", "-62167219200000000", "2000-01-01", "946684800000000", id="datetime"),
+    pytest.param("TIMESTAMP", '"0000-01-01T00:00:00Z"', "2000-01-01", '"2000-01-01T00:00:00Z"',
+                 id="timestamp"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "zero", "day", "real"), ZEROS)
+@pytest.mark.parametrize("policy", ["", "flag", "9999-12-31"])
+def test_C01_a_zero_date_reads_what_the_contract_says(
+    policy: str, kind: str, zero: str, day: str, real: str
+) -> None:
+    declared = {"a": policy} if policy else {}
+    table = Table(name="dated", domain="tests", owner="team:tests", zero_dates=declared)
+    shard = Shard("shard_0", "dated", [column("id", "INT"), column("a", kind), column("b", kind)])
+    shard.snapshot()
+    dates = [json.loads(zero), json.loads(real), None]
+    shard.insert(*[{"id": number, "a": a, "b": a} for number, a in enumerate(dates)])
+    taken, events, reasons = both_ways(table, columns_of(table, shard), shard.deltas)
+    assert taken
+    assert reasons == []
+    told = [value and str(value)[:10] for value in (event["a"] for event in events)]
+    assert told == ["9999-12-31" if policy == "9999-12-31" else None, day, None]
+    assert [value and str(value)[:10] for value in (e["b"] for e in events)] == [None, day, None]
+    assert [e["_zeros"] for e in events] == [2, 0, 0]
+    flags = [e.get("a_is_zero") for e in events]
+    assert flags == ([True, False, False] if policy == "flag" else [None] * 3)

@@ -166,11 +166,16 @@ def test_instants(moment: datetime, digits: int) -> None:
     assert datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(found[0])) == moment
 
 
+def test_the_year_0_is_one_of_them() -> None:
+    found, _ = column(b'"0000-01-01T00:00:00Z"').instants(0)
+    assert found.tolist() == [-719528 * 86_400_000_000]
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "2023-02-29T00:00:00Z", "2023-13-01T00:00:00Z", "2023-00-01T00:00:00Z",
-        "2023-01-00T00:00:00Z", "0000-01-01T00:00:00Z", "2023-01-01T24:00:00Z",
+        "2023-01-00T00:00:00Z", "0000-00-00T00:00:00Z", "2023-01-01T24:00:00Z",
         "2023-01-01T00:60:00Z", "2023-01-01T00:00:60Z", "2023-01-01T00:00:00.Z",
         "2023-01-01T00:00:00.1234567Z", "2023-01-01T00:00:00+01:00", "2023-01-01 00:00:00Z",
         "2023-01-01T00:00:00", "noon", "",
