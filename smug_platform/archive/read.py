@@ -24,7 +24,7 @@ from smug_platform.archive.objects import by_position
 from smug_platform.archive.seal import COLUMNS, unseal
 from smug_platform.duck import in_memory
 from smug_platform.errors import ArchiveError
-from smug_platform.lake.images import images
+from smug_platform.lake.images import are_same
 from smug_platform.lake.runs import Array
 from smug_platform.raw import deltas as raw
 from smug_platform.tables.table import Table
@@ -254,9 +254,5 @@ class Reading:
 
 def _changes_nothing(rows: pa.Table) -> Array:
     """Which rows are updates whose images are equal."""
-    updates = pc.equal(rows["op"], "u").to_numpy()
-    found = np.zeros(rows.num_rows, dtype=bool)
-    if updates.any():
-        before, after = images(rows["payload"].filter(pa.array(updates)))
-        found[updates] = pc.fill_null(pc.equal(before, after), False).to_numpy()
-    return found
+    updates: Array = pc.equal(rows["op"], "u").to_numpy()
+    return updates & are_same(rows["payload"])
