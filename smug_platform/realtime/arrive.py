@@ -20,13 +20,11 @@ def rows_of(
     first: the number of the first such record.
     """
     changes, which, refused = read(records)
-    starts = [0] + [
-        number
-        for number, (last, one) in enumerate(pairwise(records), 1)
-        if one.sequence_number != last.sequence_number or one.stream_shard != last.stream_shard
-    ]
-    begin = [records[number] for number in starts]
-    of_row = np.searchsorted(starts, which, side="right") - 1
+    origins = records.origins
+    is_next = [last[:2] != one[:2] for last, one in pairwise(origins)]
+    of_origin = np.cumsum([0, *is_next])
+    begin = [origins[0], *(one for one, starts in zip(origins[1:], is_next, strict=True) if starts)]
+    of_row = of_origin[records.origin[which]]
     partitions = pa.array([one.partition for one in begin]).dictionary_encode()
     lanes, lane = _numbered(
         changes["shard"].combine_chunks().dictionary_encode(),
