@@ -105,7 +105,7 @@ def test_J11_K02_rows_that_were_sent_before_a_kill_count_once(live: Live) -> Non
         assert process.wait(PATIENCE) == -signal.SIGKILL
     live.catch_up()
     live.change()
-    plan: deque[float | None] = deque([0.7, 1.0, None, 0.4])
+    plan: deque[float | None] = deque([1.0, None, 0.4])
     shares = (plan.popleft() if plan else None for _ in count())
 
     def fall() -> None:
@@ -122,7 +122,7 @@ def test_J11_K02_rows_that_were_sent_before_a_kill_count_once(live: Live) -> Non
         wait(is_read)
         capture.reach()
     live.check()
-    plan += [0.5, None, 1.0]
+    plan += [0.5, None, 0.7]
     with stack.capturing(falling(stack.settings, shares, fall)) as capture:
         ask(stack, "photos", "favorites")
         wait(is_read)
