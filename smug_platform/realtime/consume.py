@@ -30,7 +30,7 @@ from smug_platform.realtime.keep import clean, first_minute, forget
 from smug_platform.realtime.metrics import METRICS, metrics_of
 from smug_platform.realtime.sift import Key, Lane, Rows, sift
 from smug_platform.realtime.store import Progress, Store
-from smug_platform.realtime.tally import Tally, tally
+from smug_platform.realtime.tally import FIRST_MINUTE, Tally, tally
 from smug_platform.realtime.watermark import advance, hear, together
 from smug_platform.stream.reader import Batch, Reader
 from smug_platform.tables.table import Source
@@ -201,10 +201,12 @@ class Consumer:
         if found:
             stored.add(connection, _tally(pa.concat_tables(found.values()), rows, known.progress))
         for table, mine in tables.items():
-            which = np.where(mine, pieces, provisional.NONE)
-            if (which >= 0).any():
-                told = found[table], rows, which
-                provisional.keep(connection, table, *told, watermark=known.progress.watermark)
+            lanes, is_last = provisional.last_of(rows, np.where(mine, pieces, provisional.NONE))
+            if lanes:
+                last = found[table].filter(is_last[found[table]["_i"].to_numpy()])
+                watermark = known.progress.watermark
+                counted = tally(last, rows, horizon=FIRST_MINUTE, watermark=watermark)
+                provisional.keep(connection, table, lanes, counted)
 
     def _reset(self, connection: sqlite3.Connection, known: _Known, rows: Rows, part: Part) -> None:
         for reset in part.resets:

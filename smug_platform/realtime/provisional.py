@@ -7,6 +7,7 @@ piece, or is told that this one comes again.
 """
 
 import sqlite3
+from collections.abc import Mapping
 
 import numpy as np
 import orjson
@@ -18,10 +19,11 @@ from smug_platform.realtime.controls import Reset
 from smug_platform.realtime.metrics import metrics_of
 from smug_platform.realtime.sift import Key, Rows
 from smug_platform.realtime.store import add
-from smug_platform.realtime.tally import MINUTES_A_DAY, Tally, tally
+from smug_platform.realtime.tally import MINUTES_A_DAY, Tally
 
 NONE = -1
-_ALL = -(2**62)
+"""In place of the piece of a row that is of none."""
+
 _IN_DOUBT = ',"in_doubt":true}'
 _ADD = """
 insert into provisional
@@ -58,37 +60,33 @@ def pieces_of(rows: Rows) -> Array:
     return found
 
 
-def keep(
-    connection: sqlite3.Connection,
-    table: str,
-    effects: pa.Table,
-    rows: Rows,
-    pieces: Array,
-    *,
-    watermark: int,
-) -> None:
-    """Keep apart, in a transaction, what the last piece of each lane counts for.
+def last_of(rows: Rows, pieces: Array) -> tuple[dict[Key, int], Array]:
+    """The last piece of each lane that has some, and which rows are of those.
 
-    effects: of the table's rows. pieces: of each row, as `pieces_of` has it; less than 0 for those
-    of other tables as well.
+    pieces: as `pieces_of` has them, of one table; NONE for all other rows.
     """
     last = np.full(len(rows.lanes), NONE, np.int64)
     np.maximum.at(last, rows.lane, pieces)
-    lanes = [(rows.lanes[lane], int(last[lane])) for lane in np.flatnonzero(last >= 0).tolist()]
-    metrics = [metric.name for metric in metrics_of(table)]
+    lanes = {rows.lanes[lane]: int(last[lane]) for lane in np.flatnonzero(last >= 0).tolist()}
+    return lanes, (pieces >= 0) & (pieces == last[rows.lane])
+
+
+def keep(
+    connection: sqlite3.Connection, table: str, lanes: Mapping[Key, int], counted: Tally
+) -> None:
+    """Keep apart, in a transaction, what the last piece of each lane of a table counts for.
+
+    counted: that, with the windows of all minutes.
+    """
     connection.executemany(
         "delete from provisional where (metric, shard, lane) = (?, ?, ?) and after_rows < ?",
-        [(metric, *key, piece) for metric in metrics for key, piece in lanes],
+        [(one.name, *key, piece) for one in metrics_of(table) for key, piece in lanes.items()],
     )
-    is_last = (pieces >= 0) & (pieces == last[rows.lane])
-    mine = effects.filter(is_last[effects["_i"].to_numpy()])
-    found = tally(mine, rows, horizon=_ALL, watermark=watermark).minutes
-    of_lane = dict(lanes)
     connection.executemany(
         _ADD,
         [
-            (metric, shard, lane, of_lane[shard, lane], *rest)
-            for metric, shard, lane, _op, *rest in found
+            (metric, shard, lane, lanes[shard, lane], *rest)
+            for metric, shard, lane, _op, *rest in counted.minutes
         ],
     )
 
