@@ -5,9 +5,8 @@ in twenty delivered twice) are landed and merged into T rows, and archived, with
 personal columns: `sealed` has two of eight columns sealed with the key of the row's account, 50
 rows an account. `after`: each batch is archived once it is merged. `beside`: while the next one is
 landed and merged, as the two run in a deployment, by a thread of the same process here; what that
-adds to the lake branch. Then all of it is replayed from the archive into a table of its own. What
-the same table takes from the source by a new snapshot is not measured here: it is its rows over the
-rate that is given, as `capture.py` measures it on this machine (before landing and merging).
+adds to the lake branch. Then `--changes` are replayed from the archive into a table of their own,
+and beside it so many rows as came of it are read anew from two local shards, and merged.
 """
 
 import time
@@ -23,6 +22,7 @@ import typer
 from bench.lake import Feed, catalog_in, land, make_base, make_index
 from bench.ours import ingest_once, median, prepare, prepared
 from bench.process import fresh
+from bench.resnapshot import resnapshot
 from bench.shapes import SHAPES, SHARDS, Shape
 from bench.show import grid, numbers, print_grid, progress
 
@@ -55,11 +55,17 @@ def main(
     batches: Annotated[str, typer.Option(help="changes in each, by commas")] = "100_000",
     runs: Annotated[int, typer.Option(help="batches of which the median is taken")] = 5,
     changes: Annotated[int, typer.Option(help="changes to replay")] = 500_000,
-    snapshot: Annotated[int, typer.Option(help="rows a second of a snapshot")] = 188_000,
+    writing: Annotated[bool, typer.Option(help="what writing adds, too")] = True,
 ) -> None:
     """Run the benchmark and print its tables."""
+    if writing:
+        _print_writing(rows, batches, runs)
+    _print_replay(rows, changes)
+
+
+def _print_writing(rows: int, batches: str, runs: int) -> None:
     shape = SHAPES["narrow"]
-    writing = grid(
+    found = grid(
         "changes a batch", "columns", "lake s", "archive after s", "adds", "lake s, archive beside",
         "adds", "bytes, of JSON",
     )  # fmt: skip
@@ -76,24 +82,37 @@ def main(
             lake, archive = median(t.lake for t in took), median(t.archive for t in took)
             share = sum(t.bytes for t in took) / sum(t.json for t in took)
             progress(f"{size:,}: {lake:.2f} s, archive {archive:.2f} s, beside {beside:.2f} s")
-            writing.add_row(
+            found.add_row(
                 f"{size:,}", "sealed" if pii else "plain", f"{lake:.2f}", f"{archive:.2f}",
                 f"{archive / lake:.0%}", f"{beside:.2f}", f"{beside / lake - 1:.0%}",
                 f"{share:.0%}",
             )  # fmt: skip
-    print_grid(f"T = {rows:,}, {shape.about}", writing)
-    replayed = grid("changes", "columns", "decoded", "rows", "s", "changes/s", "new snapshot, s")
+    print_grid(f"T = {rows:,}, {shape.about}", found)
+
+
+def _print_replay(rows: int, changes: int) -> None:
+    shape = SHAPES["narrow"]
+    found = grid("changes", "columns", "decoded", "rows", "s", "changes/s", "MB (own)")
     for pii in ({}, _PII):
         with TemporaryDirectory() as folder:
             home = Path(folder)
             fresh(make_archive, home, shape, pii, rows, changes)
-            done = fresh(replay_once, home, shape, pii).value
-        replayed.add_row(
+            run = fresh(replay_once, home, shape, pii)
+        done = run.value
+        found.add_row(
             f"{done.changes:,}", "sealed" if pii else "plain", f"{done.applied:,}",
             f"{done.written:,}", f"{done.seconds:.1f}", f"{done.changes / done.seconds:,.0f}",
-            f"{done.written / snapshot:.1f}",
+            run.memory,
         )  # fmt: skip
-    print_grid("replay from the archive alone", replayed)
+    print_grid("replay from the archive alone", found)
+    with TemporaryDirectory(prefix="smug-anew-", ignore_cleanup_errors=True) as folder:
+        read = resnapshot(Path(folder), done.written)
+    found = grid("rows", "captured, s", "landed and merged, s", "s")
+    found.add_row(
+        f"{done.written:,}", f"{read.captured:.1f}", f"{read.merged:.1f}",
+        f"{read.captured + read.merged:.1f}",
+    )  # fmt: skip
+    print_grid("so many rows read anew from the source", found)
 
 
 def source_of(shape: Shape, pii: dict[str, str]) -> Source:

@@ -5,9 +5,11 @@ one's place, in one commit. Neither source nor stream nor `raw.deltas` is asked.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import pyarrow as pa
 from pyiceberg.catalog import Catalog
 
 from smug_platform import iceberg
@@ -175,7 +177,7 @@ def _merge(
     control.size = len(control.control)
     merge_given(catalog, target, control)
     applied = written = refused = 0
-    for rows in reading.last_changes() if netted else reading.all_changes():
+    for rows in _ahead(reading.last_changes() if netted else reading.all_changes()):
         if not rows.num_rows:
             continue
         batch = _Given(raw.open_deltas(catalog), [], sequence, size=rows.num_rows, held=rows)
@@ -184,6 +186,15 @@ def _merge(
         written += merged.written if merged else 0
         refused += merged.refused if merged else 0
     return applied, written, refused
+
+
+def _ahead(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same parts, each read while the one before it is merged."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, parts, None)
+        while (rows := following.result()) is not None:
+            following = pool.submit(next, parts, None)
+            yield rows
 
 
 def _raw_id(catalog: Catalog) -> str:

@@ -103,4 +103,5 @@ def first_state(
         mark=before.mark,
         history=before.history,
         unread=before.unread,
+        passed=before.passed,
     )

@@ -31,6 +31,7 @@ from smug_platform.capture.reread import check_server
 from smug_platform.capture.state import State, Unread
 from smug_platform.capture.status import Meter
 from smug_platform.capture.store import Hold
+from smug_platform.capture.walk import is_being_sent, is_sent, read_again
 from smug_platform.capture.written import Written, spelled
 from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
@@ -63,6 +64,7 @@ class Chunks:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self._at: Unread | None = None
+        self._in_doubt = {one.table for one in publisher.state.unread if one.is_in_doubt}
         self.failure: BaseException | None = None
 
     def work(self) -> None:
@@ -116,6 +118,7 @@ class Chunks:
         try:
             view = self._open_view(connection, tables)
             until = time.monotonic() + _WINDOW_SECONDS
+            self._tell_doubt(view, tables)
             for table in tables:
                 self._read_table(connection, table, view, until)
                 if time.monotonic() > until:
@@ -145,6 +148,18 @@ class Chunks:
                 unread, image, name, source_server.definition(connection, name), holds.rows
             )
 
+    def _tell_doubt(self, view: "_View", tables: Sequence["_Table"]) -> None:
+        """Tell what of the tables an earlier run may have sent that comes again."""
+        names = {table.unread.table: table.unread for table in tables}
+        again = [
+            read_again(self._shard.name, one, self._place(view, one), at=time.time_ns())
+            for name, one in names.items()
+            if name in self._in_doubt
+        ]
+        if again:
+            self._publisher.offer_rows(again)
+            self._in_doubt -= names.keys()
+
     def _read_table(
         self, connection: source_server.Connection, table: "_Table", view: "_View", until: float
     ) -> None:
@@ -158,14 +173,18 @@ class Chunks:
                 self._publisher.offer_rows([], partial(_without, unread=unread))
                 self._hold.answer(name, unread.asked_at)
                 return
-            changes = self._changes(name, view, rows)
-            self._publisher.offer_rows(changes, partial(_read_up_to, now=now))
+            changes = self._changes(unread, view, rows)
+            self._publisher.offer_rows(
+                changes, partial(is_sent, now=now), before=partial(is_being_sent, now=now)
+            )
+            unread = now
             self._meter.add(len(rows), now=time.time())
             self._meter.read_anew(name, now.rows, table.about, in_pieces=True)
 
-    def _changes(self, table: str, view: "_View", rows: Sequence[Row]) -> Sequence[Change]:
+    def _changes(self, unread: Unread, view: "_View", rows: Sequence[Row]) -> Sequence[Change]:
         """Rows as the changes that Debezium makes of those of a snapshot."""
-        about = {"source": self._place(table, view), "transaction": None, "op": "r"}
+        table = unread.table
+        about = {"source": self._place(view, unread), "transaction": None, "op": "r"}
         now = time.time_ns()
         clock = f'"ts_ms":{now // 10**6},"ts_us":{now // 1000},"ts_ns":{now}'
         written = Written(
@@ -177,8 +196,8 @@ class Chunks:
         is_long = any(len(image) > _LONG_BYTES for image in written.images)
         return list(written) if is_long else written
 
-    def _place(self, table: str, view: "_View") -> dict[str, Any]:
-        """What Debezium says of where a row comes from."""
+    def _place(self, view: "_View", unread: Unread) -> dict[str, Any]:
+        """What Debezium says of where a row comes from, and after how many of its table."""
         return {
             "version": "smug_platform",
             "connector": self._source.connector,
@@ -189,7 +208,7 @@ class Chunks:
             "sequence": None,
             "ts_us": view.at * 1_000_000,
             "ts_ns": view.at * 1_000_000_000,
-            "table": table,
+            "table": unread.table,
             "server_id": 0,
             "gtid": None,
             "file": view.file,
@@ -197,6 +216,7 @@ class Chunks:
             "row": 0,
             "thread": None,
             "query": None,
+            "after_rows": unread.rows,
         }
 
     def _open_view(
@@ -246,12 +266,6 @@ class _Table:
     name: str
     defined: str | None
     about: int
-
-
-def _read_up_to(state: State, *, now: Unread) -> State:
-    return replace(
-        state, unread=tuple(now if one.table == now.table else one for one in state.unread)
-    )
 
 
 def _without(state: State, unread: Unread, *, last: bool = False) -> State:

@@ -32,10 +32,15 @@ _log = logging.getLogger(__name__)
 _BATCHES = 2
 _TICK_SECONDS, _SHORT_SECONDS = 0.05, 0.002
 _HERE = (0, 0)
+_Step = Callable[[State], State]
 
 
 class Closed(Exception):
     """The publisher takes no more batches."""
+
+
+def _as_it_is(state: State) -> State:
+    return state
 
 
 class Publisher:
@@ -55,8 +60,7 @@ class Publisher:
         self._queue: queue.Queue[Batch] = queue.Queue(_BATCHES)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"publish-{shard}", daemon=True)
-        self._rows: queue.Queue[tuple[Sequence[Change], Callable[[State], State]]]
-        self._rows = queue.Queue(_BATCHES)
+        self._rows: queue.Queue[tuple[Sequence[Change], _Step, _Step]] = queue.Queue(_BATCHES)
         self._limit: tuple[int, int] | None = None
         self._rest: Batch | None = None
         self._held_at: tuple[int, int] | None = None
@@ -109,15 +113,15 @@ class Publisher:
         raise Closed
 
     def offer_rows(
-        self, changes: Sequence[Change], then: Callable[[State], State] = lambda state: state
+        self, changes: Sequence[Change], then: _Step = _as_it_is, *, before: _Step = _as_it_is
     ) -> None:
         """Hand over rows that stand where the stream stops; waits while enough are waiting.
 
-        then: what is remembered with them. Raises Closed.
+        then: what is remembered once they are published; before: before they are. Raises Closed.
         """
         while not self._closed.is_set():
             try:
-                return self._rows.put((changes, then), timeout=_TICK_SECONDS)
+                return self._rows.put((changes, then, before), timeout=_TICK_SECONDS)
             except queue.Full:
                 continue
         raise Closed
@@ -134,8 +138,9 @@ class Publisher:
     def remember(self, then: Callable[[State], State]) -> None:
         """Remember something that is not published: a mark of the binlog, say."""
         with self._lock:
-            self._state = then(self._state)
-            self._hold.save(self._state)
+            before, self._state = self._state, then(self._state)
+            if self._state != before:
+                self._hold.save(self._state)
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -155,15 +160,19 @@ class Publisher:
             rows = self._rows.get_nowait() if stands and not self._rows.empty() else None
             if stands:
                 self.has_stopped.set()
-        if rows is not None:
-            self._send(*rows)
+        if rows is not None and limit is not None:
+            changes, then, first = rows
+            self.remember(lambda state: first(replace(state, passed=limit)))
+            self._send(changes, then)
             self._rows.task_done()
             return
         if stands:
             self._closed.wait(_SHORT_SECONDS)
             return
         batch = self._rest or self._queue.get(timeout=_TICK_SECONDS)
-        before = batch.changes if limit is None else _before(batch, limit, self._state.epoch)
+        before = (
+            batch.changes if limit is None else _before(batch.changes, limit, self._state.epoch)
+        )
         is_past = limit is not None and replace(self._state, offset=batch.offset).place > limit
         if len(before) == len(batch.changes) and not is_past:
             self._rest = self._held_at = None
@@ -171,7 +180,7 @@ class Publisher:
         else:
             # The offset stays. What came before comes twice if this run ends here, and a table that
             # is streamed from the place on has its changes: an offset also passes what nobody takes
-            self._send(without_unread(before, self._state.unread))
+            self._send(self._due(before))
             self._rest, self._held_at = replace(batch, changes=batch.changes[len(before) :]), limit
 
     @property
@@ -179,9 +188,16 @@ class Publisher:
         """Up to where the stream has been published: binlog file's number, offset."""
         return self._state.place
 
-    def _send(
-        self, changes: Sequence[Change], then: Callable[[State], State] = lambda state: state
-    ) -> None:
+    def _due(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """What of the stream's changes is to be published: not what an earlier run has sent whose
+        offset did not get so far, and not what becomes of rows that are yet to be read.
+        """
+        passed, epoch = self._state.passed, self._state.epoch
+        if passed is not None and self._state.place < passed and changes:
+            changes = changes[len(_before(changes, passed, epoch)) :]
+        return without_unread(changes, self._state.unread)
+
+    def _send(self, changes: Sequence[Change], then: _Step = _as_it_is) -> None:
         """Publish changes that do not move the offset."""
         self._hold.check()
         self.busy = True
@@ -207,9 +223,7 @@ class Publisher:
             self._hold.check()
             self.busy = True
             try:
-                self._sink.publish(
-                    self._shard, state.epoch, without_unread(batch.changes, state.unread)
-                )
+                self._sink.publish(self._shard, state.epoch, self._due(batch.changes))
             finally:
                 self.busy = False
             now = time.time()
@@ -242,16 +256,16 @@ class Publisher:
             )
 
 
-def _before(batch: Batch, limit: tuple[int, int], epoch: int) -> Sequence[Change]:
-    """The changes of a batch that stand before a place in the binlog."""
+def _before(changes: Sequence[Change], limit: tuple[int, int], epoch: int) -> Sequence[Change]:
+    """The changes, in the binlog's order, that stand before a place in it."""
 
     def is_before(change: Change) -> bool:
         at, _ = _place(change, epoch)
         return (at.file, at.offset) < limit
 
-    if not batch.changes or is_before(batch.changes[-1]):
-        return batch.changes
-    return list(takewhile(is_before, batch.changes))
+    if not changes or is_before(changes[-1]):
+        return changes
+    return list(takewhile(is_before, changes))
 
 
 def _place(change: Change, epoch: int) -> tuple[Position, float]:

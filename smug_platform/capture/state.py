@@ -30,6 +30,7 @@ class Unread:
     asked_at: when that was asked for, in nanoseconds since 1970; 0 if it was not. low, high: the
     last key that has been published and the last of all, as `images` tells them; None before the
     first. rows: published so far. numbers: the key's columns where all are integers, else empty.
+    sent: up to which key rows may be on the stream; noted before they are sent.
     """
 
     table: str
@@ -38,6 +39,12 @@ class Unread:
     high: tuple[str, ...] | None = None
     rows: int = 0
     numbers: tuple[str, ...] = ()
+    sent: tuple[str, ...] | None = None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether rows may be on the stream of which it is not known that they are."""
+        return self.sent != self.low
 
 
 @dataclass(frozen=True)
@@ -47,9 +54,10 @@ class State:
     offset: Debezium's own, as JSON; None before the first batch. position: of the last published
     change. incarnation, sequences: the stream and how far it holds this shard. tables: what is
     captured, so that a changed declaration is seen. history: the parts of the schema history that
-    the offset needs. unread: tables to be read beside the stream, the first at work. resnapshot,
-    renumbered: why the next start must begin with a snapshot, in this epoch or in the next; None
-    when it can go on.
+    the offset needs. unread: tables to be read beside the stream, the first at work. passed: the
+    place in the binlog before which all is published, where the stream was held up past the offset.
+    resnapshot, renumbered: why the next start must begin with a snapshot, in this epoch or in the
+    next; None when it can go on.
     """
 
     epoch: int
@@ -63,6 +71,7 @@ class State:
     mark: Mark | None = None
     history: tuple[str, ...] = ()
     unread: tuple[Unread, ...] = ()
+    passed: tuple[int, int] | None = None
     resnapshot: str | None = None
     renumbered: str | None = None
 
@@ -125,6 +134,7 @@ def decode_state(text: str) -> State:
             "history": tuple(found["history"]),
             "mark": Mark(**mark) if mark else None,
             "unread": tuple(map(_unread, found.get("unread", ()))),
+            "passed": tuple(found["passed"]) if found.get("passed") else None,
         }
     )
 
@@ -133,7 +143,7 @@ def _unread(found: Mapping[str, Any]) -> Unread:
     names = {one.name for one in fields(Unread)}
     texts = {
         name: None if found[name] is None else tuple(found[name])
-        for name in ("low", "high", "numbers")
+        for name in ("low", "high", "numbers", "sent")
         if name in found
     }
     return Unread(**{k: v for k, v in found.items() if k in names} | texts)

@@ -25,6 +25,30 @@ def images(payloads: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]
     return tuple(pa.chunked_array([pair[at] for pair in pairs], pa.string()) for at in (0, 1))
 
 
+def are_same(payloads: pa.ChunkedArray) -> Array:
+    """Which payloads have the same text before and after, without a copy of either.
+
+    >>> same, other = '{"before":{"a":1},"after":{"a":%d},"source":{}}' % 1, '{"before":null}'
+    >>> are_same(pa.chunked_array([[same, other]])).tolist()
+    [True, False]
+    """
+    return np.concatenate([np.empty(0, bool), *of_texts(_compared, payloads)])
+
+
+def _compared(payloads: pa.Array, _first: int) -> Array:
+    text, bounds = content(payloads)
+    spans, is_read = scan.images(text, bounds.astype(np.int64))
+    spans[~is_read] = -1
+    found = scan.same(text, spans)
+    if not is_read.all():
+        others = payloads.filter(pa.array(~is_read))
+        before, after = _cut(others, 0)
+        found[~is_read] = pc.fill_null(pc.equal(before, after), False).to_numpy(
+            zero_copy_only=False
+        )
+    return found
+
+
 def _cut(payloads: pa.Array, _first: int) -> tuple[pa.Array, pa.Array]:
     text, bounds = content(payloads)
     spans, is_read = scan.images(text, bounds.astype(np.int64))

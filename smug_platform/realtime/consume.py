@@ -6,10 +6,9 @@ nothing; a schema change that can't be followed concerns its table alone.
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +18,11 @@ from smug_platform.duck import in_memory
 from smug_platform.errors import LakeError
 from smug_platform.lake.state import State
 from smug_platform.lake.target import Target
-from smug_platform.raw.envelopes import read
 from smug_platform.raw.quarantine import Refused
 from smug_platform.raw.views import Array
+from smug_platform.realtime import provisional
 from smug_platform.realtime import store as stored
+from smug_platform.realtime.arrive import rows_of
 from smug_platform.realtime.controls import Part, follow, parts
 from smug_platform.realtime.delays import delays, save_delays
 from smug_platform.realtime.effects import Found, Held, Lake, effects
@@ -30,10 +30,9 @@ from smug_platform.realtime.keep import clean, first_minute, forget
 from smug_platform.realtime.metrics import METRICS, metrics_of
 from smug_platform.realtime.sift import Key, Lane, Rows, sift
 from smug_platform.realtime.store import Progress, Store
-from smug_platform.realtime.tally import Tally, tally
+from smug_platform.realtime.tally import FIRST_MINUTE, Tally, tally
 from smug_platform.realtime.watermark import advance, hear, together
 from smug_platform.stream.reader import Batch, Reader
-from smug_platform.stream.records import Records
 from smug_platform.tables.table import Source
 
 MOST = 50_000  # changes a step
@@ -177,23 +176,45 @@ class Consumer:
         }
         op = rows.changes["op"]
         is_row = pc.is_in(op, value_set=_ROWS.cast(op.type)).to_numpy()
+        is_row &= ~provisional.in_doubt(rows.changes)
+        pieces = provisional.pieces_of(rows)
         for part in parts(rows, tables, resets):
             self._reset(connection, known, rows, part)
             here = np.arange(len(rows.lane))
             here = (here >= part.start) & (here < part.stop) & is_row
-            found = [
-                self._count_table(
-                    connection, known, table, rows, np.flatnonzero(here & tables[table])
-                )
-                for table in _COUNTED
-                if tables[table].any()
-            ]
-            if found:
-                stored.add(connection, _tally(pa.concat_tables(found), rows, known.progress))
+            mine = {table: here & tables[table] for table in _COUNTED if tables[table].any()}
+            self._count_part(connection, known, rows, mine, pieces)
+
+    def _count_part(
+        self,
+        connection: sqlite3.Connection,
+        known: _Known,
+        rows: Rows,
+        tables: Mapping[str, Array],
+        pieces: Array,
+    ) -> None:
+        """Count changes. tables: by name, which are of the table and count."""
+        found = {
+            table: self._count_table(connection, known, table, rows, np.flatnonzero(mine))
+            for table, mine in tables.items()
+        }
+        if found:
+            stored.add(connection, _tally(pa.concat_tables(found.values()), rows, known.progress))
+        for table, mine in tables.items():
+            lanes, is_last = provisional.last_of(rows, np.where(mine, pieces, provisional.NONE))
+            if lanes:
+                last = found[table].filter(is_last[found[table]["_i"].to_numpy()])
+                watermark = known.progress.watermark
+                counted = tally(last, rows, horizon=FIRST_MINUTE, watermark=watermark)
+                provisional.keep(connection, table, lanes, counted)
 
     def _reset(self, connection: sqlite3.Connection, known: _Known, rows: Rows, part: Part) -> None:
         for reset in part.resets:
             key = rows.lanes[reset.lane]
+            if reset.after_rows is not None:
+                horizon = first_minute(known.progress.watermark)
+                provisional.take_back(connection, reset, key, horizon=horizon)
+                continue
             metrics = [metric.name for metric in metrics_of(reset.table)]
             stored.take_away(connection, metrics, key, reset.record)
             if known.held.get(reset.table, {}).pop(key, None):
@@ -250,42 +271,3 @@ class Consumer:
 def _tally(effects: pa.Table, rows: Rows, progress: Progress) -> Tally:
     watermark = progress.watermark
     return tally(effects, rows, horizon=first_minute(watermark), watermark=watermark)
-
-
-def rows_of(
-    records: Records, *, first: int = 1
-) -> tuple[Rows, list[tuple[int, str, str]], list[Refused]]:
-    """The changes in records, the records of the stream that they came in, and what is no change.
-
-    first: the number of the first such record.
-    """
-    changes, which, refused = read(records)
-    starts = [0] + [
-        number
-        for number, (last, one) in enumerate(pairwise(records), 1)
-        if one.sequence_number != last.sequence_number or one.stream_shard != last.stream_shard
-    ]
-    begin = [records[number] for number in starts]
-    of_row = np.searchsorted(starts, which, side="right") - 1
-    partitions = pa.array([one.partition for one in begin]).dictionary_encode()
-    lanes, lane = _numbered(
-        changes["shard"].combine_chunks().dictionary_encode(),
-        pa.DictionaryArray.from_arrays(
-            partitions.indices.take(pa.array(of_row)), partitions.dictionary
-        ),
-    )
-    found = [
-        (first + number, one.stream_shard, one.sequence_number) for number, one in enumerate(begin)
-    ]
-    return Rows(changes, lanes, lane, of_row + first), found, refused
-
-
-def _numbered(
-    shards: pa.DictionaryArray, partitions: pa.DictionaryArray
-) -> tuple[list[Key], Array]:
-    """The distinct pairs, and the number of each one's."""
-    width = len(partitions.dictionary) or 1
-    codes = shards.indices.to_numpy().astype(np.int64) * width + partitions.indices.to_numpy()
-    known, numbers = np.unique(codes, return_inverse=True)
-    names = shards.dictionary.to_pylist(), partitions.dictionary.to_pylist()
-    return [(names[0][code // width], names[1][code % width]) for code in known.tolist()], numbers

@@ -22,12 +22,16 @@ _GONE = {"DROP", "CREATE"}
 
 @dataclass(frozen=True)
 class Reset:
-    """What comes before it in its lane counts no more for that table. at: the change's number."""
+    """What comes before it in its lane counts no more for that table. at: the change's number.
+
+    after_rows: only what came of the piece that begins after so many rows; None for all.
+    """
 
     at: int
     table: str
     lane: int
     record: int
+    after_rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ def follow(
             for name, kind in _named(event)
             if kind in _GONE and name in tables
         ]
+        if (again := event.get("read_again")) and again["table"] in tables:
+            resets.append(Reset(number, again["table"], lane, record, again["after_rows"]))
     after, refused = _evolved(events, tables, states)
     return resets, after, refused
 

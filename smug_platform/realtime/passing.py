@@ -29,7 +29,7 @@ from smug_platform.lake.state import State
 from smug_platform.lake.target import Target
 from smug_platform.raw.catalog import open_catalog
 from smug_platform.raw.deltas import ARROW
-from smug_platform.realtime.consume import rows_of
+from smug_platform.realtime.arrive import rows_of
 from smug_platform.realtime.controls import follow
 from smug_platform.realtime.sift import Rows
 from smug_platform.realtime.store import Store, store_path

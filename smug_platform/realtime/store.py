@@ -17,7 +17,7 @@ from smug_platform.lake.state import State
 from smug_platform.raw.quarantine import Refused
 from smug_platform.realtime.effects import Held
 from smug_platform.realtime.sift import Key, Lane
-from smug_platform.realtime.tables import SCHEMA, VERSION
+from smug_platform.realtime.tables import LATER, SCHEMA, VERSION
 from smug_platform.realtime.tally import Tally
 from smug_platform.settings import Settings
 from smug_platform.sqlite import ensure_database
@@ -79,13 +79,27 @@ class Store:
         ensure_database(path, f"{SCHEMA} pragma user_version = {VERSION};")
         self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
         self._connection.execute("pragma synchronous = normal")
-        (version,) = self._connection.execute("pragma user_version").fetchone()
+        version = self._brought_up_to_date()
         if version != VERSION:
             self.close()
             raise StreamError(
                 f"{path} is of version {version} of the live numbers",
                 remedy="remove it, and capture the shards anew",
             )
+
+    def _brought_up_to_date(self) -> int:
+        """The version of the file, which becomes this one where it is older."""
+
+        def version() -> int:
+            (found,) = self._connection.execute("pragma user_version").fetchone()
+            return int(found)
+
+        if version() in LATER:
+            with self.writing() as connection:
+                while (found := version()) in LATER:
+                    connection.execute(LATER[found])
+                    connection.execute(f"pragma user_version = {found + 1}")
+        return version()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -253,7 +267,7 @@ def take_away(
             " on conflict do update set value = value + excluded.value",
             (record, *mine),
         )
-        for table in ("days", "minutes"):
+        for table in ("days", "minutes", "provisional"):
             connection.execute(f"delete from {table} where (metric, shard, lane) = (?, ?, ?)", mine)
 
 

@@ -5,8 +5,18 @@ value is stored by lane of the stream too, for what a TRUNCATE or a new snapshot
 through each lane in its own time.
 """
 
-VERSION = 1
-SCHEMA = """
+VERSION = 2
+PROVISIONAL = """
+create table provisional (
+    metric text, shard text, lane text, after_rows integer, currency text, minute integer,
+    changes integer not null, value integer not null, late integer not null,
+    primary key (metric, shard, lane, currency, minute)
+) without rowid;
+"""
+"""What of `minutes` and `days` the rows count for that a lane has had of the last piece of a table,
+as long as that piece may come again; the piece begins after so many rows of the table.
+"""
+SCHEMA = f"""{PROVISIONAL}
 create table meta (name text primary key, value text not null) without rowid;
 create table lanes (
     shard text, lane text, mark text not null, seen blob not null, primary key (shard, lane)
@@ -50,3 +60,5 @@ select metric, datetime(minute * 60, 'unixepoch') as window_start, shard, op, cu
                                    where name = 'watermark') as is_closed
 from minutes group by minute, metric, shard, op, currency;
 """
+LATER = {1: PROVISIONAL}
+"""What makes one of the next version of a file of each older one."""

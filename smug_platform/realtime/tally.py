@@ -13,6 +13,8 @@ from smug_platform.realtime.sift import Rows
 MINUTES_A_DAY = 1440
 NO_DAY = -(2**31)
 """In place of the day of a row that has no time of its own."""
+FIRST_MINUTE = NO_DAY * MINUTES_A_DAY
+"""That of such a row: none is before it."""
 
 Row = tuple[Any, ...]
 _MICROSECONDS = 60_000_000
@@ -38,7 +40,7 @@ def tally(effects: pa.Table, rows: Rows, *, horizon: int, watermark: int) -> Tal
     of a window that ends before it is late.
     """
     number = effects["_i"].to_numpy()
-    minute = pc.fill_null(effects["minute"], NO_DAY * MINUTES_A_DAY).to_numpy()
+    minute = pc.fill_null(effects["minute"], FIRST_MINUTE).to_numpy()
     placed = (
         effects.set_column(effects.schema.get_field_index("minute"), "minute", [minute])
         .append_column("day", [np.floor_divide(minute, MINUTES_A_DAY)])

@@ -3,23 +3,29 @@ brings what was captured to lake and warehouse.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from smug_platform.capture.change import Change
 from smug_platform.capture.resources import open_store
 from smug_platform.capture.state import State
+from smug_platform.capture.written import Written
 from smug_platform.settings import Settings, load_settings
+from smug_platform.stream.claims import Claims
+from smug_platform.stream.client import kinesis_client
+from smug_platform.stream.producer import Producer
 from smug_platform.tables.table import Source, Table
 from tests.conformance.stack import PATIENCE, Stack
 from tests.states import state_of
 
-CAPTURE, BRING = "capture", "bring"
+CAPTURE, BRING, FALL = "capture", "bring", "fall amid a piece"
 _ROOT = Path(__file__).parents[2]
 SOURCE = Source(
     database="flickr_bulk",
@@ -28,6 +34,47 @@ SOURCE = Source(
     ),
 )
 TABLES = tuple(table.name for table in SOURCE.tables)
+COUNTED = Source(
+    database=SOURCE.database,
+    tables=(
+        Table(name="photos", domain="cases", owner="team:tests"),
+        Table(name="favorites", domain="cases", owner="team:tests", key=("account_id", "photo_id")),
+        Table(name="comments", domain="cases", owner="team:tests"),
+    ),
+)
+"""Tables that the live numbers count."""
+
+
+class Falling(Producer):
+    """A producer that does not get to the end of some pieces of rows.
+
+    shares: of the pieces that it is given, one after the other, what part of each is sent before
+    it falls; None for all. fall: ends the process, or the run.
+    """
+
+    shares: Iterator[float | None]
+    fall: Callable[[], None]
+
+    def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
+        share = next(self.shares, None) if isinstance(changes, Written) else None
+        sent = len(changes) if share is None else int(share * len(changes))
+        super().publish(shard, epoch, changes[:sent])
+        if share is not None:
+            self.fall()
+
+
+def falling(
+    settings: Settings, shares: Iterator[float | None], fall: Callable[[], None]
+) -> Callable[[threading.Event], Falling]:
+    """Makes such producers; the pieces of all of them are counted together."""
+
+    def make(stop: threading.Event) -> Falling:
+        client, claims = kinesis_client(settings.stream), Claims(settings.claims)
+        made = Falling(client, settings.stream.name, claims, stop=stop)
+        made.shares, made.fall = shares, fall
+        return made
+
+    return make
 
 
 def create_tables(stack: Stack) -> None:
@@ -102,16 +149,23 @@ def main() -> None:
     settings = load_settings()
     stream = replace(settings.stream, name=sys.argv[1])
     parent = os.getppid()
-    stack = Stack(replace(settings, stream=stream), SOURCE)
+    is_counted = sys.argv[2] == FALL
+    stack = Stack(replace(settings, stream=stream), COUNTED if is_counted else SOURCE)
+    shares = iter([None, 0.5])
+    sink = falling(stack.settings, shares, _die) if is_counted else None
     sys.stdin.readline()
     if sys.argv[2] == BRING:
         while os.getppid() == parent:  # never longer than the test that started it
             stack.sync()
         return
-    with stack.capturing() as capture:
+    with stack.capturing(sink) as capture:
         while os.getppid() == parent:
             capture.check()
             threading.Event().wait(0.2)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from smug_platform import iceberg
+from smug_platform.archive import objects
 from smug_platform.archive import read as reading
 from smug_platform.archive.moment import Moment, parse_moment
 from smug_platform.archive.replay import replay, replay_over, swap
@@ -107,6 +108,15 @@ def test_in_small_parts_it_is_the_same(
 ) -> None:
     monkeypatch.setattr(reading, "_PART", part)
     built = named(PHOTOS, f"by_{part}")
+    replay(world.catalog, world.archive, built, Moment())
+    assert rows(world, built) == rows(world, PHOTOS)
+
+
+def test_of_an_object_of_many_row_groups_it_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "_GROUP", 2)
+    world, built = make_story(tmp_path), named(PHOTOS, "again")
     replay(world.catalog, world.archive, built, Moment())
     assert rows(world, built) == rows(world, PHOTOS)
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from smug_platform.capture.change import Change
@@ -16,6 +17,7 @@ from smug_platform.capture.publisher import Publisher
 from smug_platform.capture.state import State, Unread
 from smug_platform.capture.status import Meter
 from smug_platform.capture.store import Hold, Store
+from smug_platform.capture.walk import is_being_sent, is_sent
 from tests.pipeline.capturing import Kept, position
 
 
@@ -177,3 +179,46 @@ def test_a_table_that_changed_unheard_is_asked_for_before_the_offset_passes_it(
         publisher.offer(replace(_batch(30, after=40), unheard=("t",)))
         _await(lambda: len(asked) == 2)
     assert asked == [set(), {"t"}]
+
+
+def test_what_was_published_past_the_offset_is_not_published_again_after_a_kill(
+    tmp_path: Path,
+) -> None:
+    with _publishing(tmp_path) as (publisher, kept, hold):
+        publisher.stop_before((2, 100))
+        publisher.start()
+        publisher.offer(_batch(10, 110, after=110))
+        publisher.offer_rows([_change(100)])
+        _await(lambda: publisher.is_idle)
+        state = hold.state()
+    assert _places(kept) == [10, 100]
+    assert state is not None
+    assert (state.log, state.passed) == (("b.000002", 4), (2, 100))
+    history = History(hold, tmp_path / "history")
+    again = Publisher(hold, kept, state, Meter("shard_0"), history=history)
+    again.start()
+    again.offer(_batch(10, 100, 110, after=110))
+    again.offer(_batch(120, after=120))
+    _await(lambda: again.reached == (2, 120))
+    again.close(5)
+    assert _places(kept) == [10, 100, 100, 110, 120]  # the row of 100, and the change
+
+
+def test_which_rows_are_sent_is_noted_before_they_are(tmp_path: Path) -> None:
+    noted: list[State | None] = []
+    with _publishing(tmp_path) as (publisher, kept, hold):
+        kept.fail = lambda _changes: noted.append(hold.state())
+        unread = Unread("t", high=("9",), numbers=("id",))
+        publisher.remember(lambda state: replace(state, unread=(unread,)))
+        publisher.stop_before((2, 4))
+        publisher.start()
+        for low in ("5", "7"):
+            now = replace(unread, low=(low,))
+            publisher.offer_rows(
+                [_change(4)], partial(is_sent, now=now), before=partial(is_being_sent, now=now)
+            )
+        _await(lambda: publisher.is_idle)
+    found = [state.unread[0] for state in noted if state]
+    assert [(one.low, one.sent) for one in found] == [(None, ("5",)), (("5",), ("7",))]
+    assert all(one.is_in_doubt for one in found)
+    assert not publisher.state.unread[0].is_in_doubt

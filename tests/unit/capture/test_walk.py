@@ -1,10 +1,12 @@
 """What of a table's changes is left out while its rows are read."""
 
+from dataclasses import replace
+
 import pytest
 
 from smug_platform.capture.change import Change
-from smug_platform.capture.state import Unread
-from smug_platform.capture.walk import without_unread
+from smug_platform.capture.state import State, Unread
+from smug_platform.capture.walk import is_being_sent, is_sent, without_unread
 
 
 def changes(*keys: str | None) -> list[Change]:
@@ -37,6 +39,25 @@ def test_keys_of_several_columns_are_compared_in_the_order_of_the_key() -> None:
     assert [change.key for change in found] == [
         f'{{"a":{a},"b":{b}}}' for a, b in (pairs[0], pairs[1], pairs[4])
     ]
+
+
+def test_what_an_earlier_run_may_have_sent_stays_in_doubt_until_it_is_read_that_far() -> None:
+    left = Unread("photos", low=("40",), high=("900",), rows=4, numbers=("id",), sent=("200",))
+    state = State(1, 7, None, "first", (), unread=(Unread("texts"), left))
+    steps = [replace(left, low=(low,), rows=rows) for low, rows in (("90", 5), ("1000", 6))]
+    found = []
+    for now in steps:
+        state = is_being_sent(state, now=now)
+        found.append(state.unread[1])
+        state = is_sent(state, now=now)
+        found.append(state.unread[1])
+    assert [(one.low, one.sent) for one in found] == [
+        (("40",), ("200",)),
+        (("90",), ("200",)),
+        (("90",), ("1000",)),
+        (("1000",), ("1000",)),
+    ]
+    assert state.unread[0] == Unread("texts")
 
 
 def test_nothing_else_is_left_out() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smug_platform.lake.images import images
+from smug_platform.lake.images import are_same, images
 from tests.history import compact
 
 MARKS = ['},"after":', '},"source":{', '{"before":null', "}", "\\", '"', "é", ""]
@@ -45,6 +45,10 @@ def test_images_are_those_that_a_parser_finds(
         for before, after, plain in pairs
     ]
     assert found(payloads, chunks, kind) == [(before, after) for before, after, _ in pairs]
+    same = are_same(pa.chunked_array([payloads], kind))
+    assert same.tolist() == [
+        before is not None and compact(before) == compact(after) for before, after, _ in pairs
+    ]
 
 
 def test_the_bytes_are_those_of_the_payload() -> None:
