@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from smug_platform.lake.feed import current_snapshots
-from smug_platform.lake.merge import Merged
+from smug_platform.lake.merged import Merged
 from smug_platform.lake.tend import Tending
 from smug_platform.sync import Platform, Synced, ingest, publish
 

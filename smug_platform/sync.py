@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from smug_platform.errors import SmugError
-from smug_platform.lake.merge import Merged, merge, pending
+from smug_platform.lake.merge import merge, pending
+from smug_platform.lake.merged import Merged
 from smug_platform.lake.target import Target, targets
 from smug_platform.raw.backlog import BATCHES, ahead, land_backlog
 from smug_platform.raw.land import Landed

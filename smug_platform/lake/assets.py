@@ -8,7 +8,8 @@ from pyiceberg.catalog import Catalog
 
 from smug_platform.lake.checks import lake_key, merge_check_specs, merge_checks, stuck
 from smug_platform.lake.compact import tend
-from smug_platform.lake.merge import Merged, merge, merged_sequence, name_of
+from smug_platform.lake.merge import merge, merged_sequence, name_of
+from smug_platform.lake.merged import Merged
 from smug_platform.lake.target import Target
 from smug_platform.policies import FRESH_TABLE, RETRY, Problems, turn
 from smug_platform.raw.assets import DELTAS

@@ -18,7 +18,8 @@ from pyiceberg.table.snapshots import Snapshot
 from smug_platform import iceberg
 from smug_platform.iceberg.files import LakeFiles, project
 from smug_platform.lake.columns import identifier
-from smug_platform.lake.merge import COUNTS, REPLACED, kind_of, name_of
+from smug_platform.lake.merge import REPLACED, kind_of, name_of
+from smug_platform.lake.merged import COUNTS
 from smug_platform.lake.target import Target
 
 

@@ -7,8 +7,7 @@ and it is planned anew. The work looks up the changed keys in the index and writ
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -30,6 +29,7 @@ from smug_platform.lake.columns import fitted, plan
 from smug_platform.lake.conflicts import conflicts, without
 from smug_platform.lake.control import follow
 from smug_platform.lake.index import StaleIndex, index_of
+from smug_platform.lake.merged import COUNTS, Merged
 from smug_platform.lake.parts import decoded
 from smug_platform.lake.planned import Planned
 from smug_platform.lake.recast import recast
@@ -49,47 +49,7 @@ _EXAMINED: dict[tuple[UUID, UUID], int] = {}
 _ATTEMPTS = 5  # plans of one commit, where other writers keep coming first
 SEQUENCE, STATE, KIND = "smug.raw.sequence", "smug.state", "smug.kind"
 REPLACED = "replaced"  # the kind of a commit that puts other rows in the place of all
-COUNTS = (
-    "deltas",
-    "duplicates",
-    "identical",
-    "merged_away",
-    "stale",
-)  # a commit's summary has them
-SUMS = (
-    *COUNTS, "written", "deleted", "quarantined", "refused", "zero_dates", "commits", "seconds",
-)  # fmt: skip
 CONTROL = "smug.raw.control"  # the raw commit whose schema changes were merged ahead of its rows
-
-
-@dataclass(frozen=True)
-class Merged:
-    """What one merge did: deltas in, what became of them, rows out.
-
-    refused: deltas that could not be applied; quarantined: those that were not known for it yet;
-    zero_dates: dates that are none, of those that came.
-    """
-
-    table: str
-    deltas: int = 0
-    duplicates: int = 0
-    identical: int = 0
-    merged_away: int = 0
-    stale: int = 0
-    written: int = 0
-    deleted: int = 0
-    quarantined: int = 0
-    refused: int = 0
-    zero_dates: int = 0
-    rows: int = 0
-    commits: int = 0
-    latest_commit: datetime | None = None
-    snapshot_id: int | None = None
-    seconds: float = 0.0
-
-    def __add__(self, later: "Merged") -> "Merged":
-        """What both did; the rows, the snapshot and the latest commit are those of the later."""
-        return replace(later, **{name: getattr(self, name) + getattr(later, name) for name in SUMS})
 
 
 def name_of(target: Target) -> str:

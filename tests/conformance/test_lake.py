@@ -21,7 +21,8 @@ from smug_platform.iceberg import LakeFiles, Table, remove_orphans
 from smug_platform.iceberg.change import KEEP
 from smug_platform.lake import query
 from smug_platform.lake.compact import compact, debt
-from smug_platform.lake.merge import Merged, merge, name_of
+from smug_platform.lake.merge import merge, name_of
+from smug_platform.lake.merged import Merged
 from smug_platform.lake.target import Target
 from smug_platform.raw import deltas as raw
 from smug_platform.raw.catalog import open_catalog

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from smug_platform.lake.merge import Merged
+from smug_platform.lake.merged import Merged
 from smug_platform.raw import land as landing
 from smug_platform.raw.land import Landed
 from smug_platform.settings import load_settings

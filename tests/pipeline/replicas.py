@@ -8,7 +8,8 @@ from typing import Any
 
 from pyiceberg.catalog import Catalog
 
-from smug_platform.lake.merge import Merged, merge, name_of
+from smug_platform.lake.merge import merge, name_of
+from smug_platform.lake.merged import Merged
 from smug_platform.lake.target import Target
 from smug_platform.raw.land import land
 from smug_platform.tables.table import Table

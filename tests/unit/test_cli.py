@@ -19,7 +19,7 @@ from smug_platform.cli.demo import _Screen as DemoScreen
 from smug_platform.cli.show import comparisons, differences
 from smug_platform.cli.stack import dev_lock
 from smug_platform.errors import SmugError
-from smug_platform.lake.merge import Merged
+from smug_platform.lake.merged import Merged
 from smug_platform.local.demo import Outcome, reset
 from smug_platform.local.tally import Tally
 from smug_platform.oracle.differ import Difference

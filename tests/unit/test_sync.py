@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from smug_platform.errors import SmugError, StreamError
-from smug_platform.lake.merge import Merged
+from smug_platform.lake.merged import Merged
 from smug_platform.loop import ToTheLake
 from smug_platform.raw.backlog import ahead
 from smug_platform.raw.land import Landed
