@@ -28,6 +28,7 @@ from smug_platform.capture.pieces import Pieces, Row
 from smug_platform.capture.position import file_number
 from smug_platform.capture.publisher import Closed, Publisher
 from smug_platform.capture.reread import check_server
+from smug_platform.capture.rights import lacks_select
 from smug_platform.capture.state import State, Unread
 from smug_platform.capture.status import Meter
 from smug_platform.capture.store import Hold
@@ -52,7 +53,7 @@ class Chunks:
     first snapshot, and those that are read anew.
 
     source: what is streamed. failure: what ended it, a NeedsSnapshot for instance. What may pass
-    is tried again; a table that can't be read waits, in sight, and the next has its turn.
+    is tried again; a table that can't be read waits, in sight, and the others have their turn.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Chunks:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self._at: Unread | None = None
+        self._refused: dict[str, float] = {}  # when each is tried again
         self.failure: BaseException | None = None
 
     def work(self) -> None:
@@ -72,14 +74,25 @@ class Chunks:
             self._thread = threading.Thread(target=self._run, name=name, daemon=True)
             self._thread.start()
 
-    def close(self) -> None:
-        """End after the batch under way."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being read, or is about to be; not where all of it has to wait."""
+        return any(one.table not in self._refused for one in self._publisher.state.unread)
+
+    def close(self, seconds: float) -> bool:
+        """End after the batch under way; whether it has, in that time."""
         self._closed.set()
+        if thread := self._thread:
+            thread.join(seconds)
+        return self._thread is None
 
     def _run(self) -> None:
         try:
-            while not self._closed.is_set() and self._publisher.state.unread:
+            while not self._closed.is_set() and (unread := self._publisher.state.unread):
                 self._attend()
+                if not self.is_busy:
+                    due = min((self._refused.get(one.table, 0.0) for one in unread), default=0.0)
+                    self._closed.wait(max(0.0, due - time.monotonic()))
             self._meter.end_reading()
         except Closed:
             return
@@ -99,10 +112,19 @@ class Chunks:
         except SourceError as error:
             if error.passes or self._at is None:
                 raise
-            _log.error("%s: %s can't be read: %s", self._shard.name, self._at.table, error)
-            self._meter.say(f"waits: {error}")
-            self._publisher.remember(partial(_without, unread=self._at, last=True))
-            self._closed.wait(_REFUSED_SECONDS)
+            self._refuse(self._at, error)
+
+    def _refuse(self, unread: Unread, error: SourceError) -> None:
+        """Have a table wait until something is done about it."""
+        _log.error("%s: %s can't be read: %s", self._shard.name, unread.table, error)
+        self._meter.wait_for(unread.table, str(error))
+        self._refused[unread.table] = time.monotonic() + _REFUSED_SECONDS
+        self._publisher.remember(partial(_without, unread=unread, last=True))
+
+    def _accept(self, table: str) -> None:
+        """A table that may have waited can be read, or is to be read no more."""
+        self._refused.pop(table, None)
+        self._meter.go_on(table)
 
     def _read_on(self, connection: source_server.Connection) -> None:
         """Read table after table for one window, then let the stream catch up."""
@@ -127,20 +149,27 @@ class Chunks:
         self._catch_up(connection, time.monotonic() - began)
 
     def _tables(self, connection: source_server.Connection) -> Iterator["_Table"]:
-        """The next tables to be read. What is to be read no more, or not in this way, is unread no
-        more.
+        """The next tables to be read, without those that wait. What is to be read no more, or not
+        in this way, is unread no more.
         """
-        held = read_tables(connection, self._source)
+        held, now = read_tables(connection, self._source), time.monotonic()
         declared = {table.name: table for table in self._source.tables}
-        for unread in self._publisher.state.unread[:_WINDOW_TABLES]:
+        waiting = {name for name, until in self._refused.items() if until > now}
+        due = [one for one in self._publisher.state.unread if one.table not in waiting]
+        for unread in due[:_WINDOW_TABLES]:
+            self._at = unread
+            name = f"{quoted(self._source.database)}.{quoted(unread.table)}"
+            if not source_server.may_select(connection, name):
+                self._refuse(unread, lacks_select(self._shard, unread.table, name))
+                continue
             table, holds = declared.get(unread.table), held.get(unread.table)
             image = image_of(table, holds) if table and holds else None
             if holds is None or image is None or image.numbers != unread.numbers:
                 if table and holds:  # it was altered, and has to be read otherwise
                     self._hold.ask(unread.table)
                 self._publisher.remember(partial(_without, unread=unread))
+                self._accept(unread.table)
                 continue
-            name = f"{quoted(self._source.database)}.{quoted(unread.table)}"
             yield _Table(
                 unread, image, name, source_server.definition(connection, name), holds.rows
             )
@@ -154,9 +183,10 @@ class Chunks:
         self._meter.read_anew(name, unread.rows, table.about, in_pieces=True)
         pieces = Pieces(connection, table.image, table.name, table.defined)
         for rows, now in pieces.read(unread, until=until):
+            self._accept(name)
             if now is None:
+                self._hold.answer(name, unread.asked_at)  # while it is unread: see `requests`
                 self._publisher.offer_rows([], partial(_without, unread=unread))
-                self._hold.answer(name, unread.asked_at)
                 return
             changes = self._changes(name, view, rows)
             self._publisher.offer_rows(changes, partial(_read_up_to, now=now))

@@ -23,9 +23,9 @@ from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
 
 _ACCESS_DENIED = (1044, 1045, 1698)
-LACKS_PRIVILEGE = (1142, 1227)
+LACKS_PRIVILEGE = (1142, 1143, 1227)
 _REFUSED = (1044, 1045, *LACKS_PRIVILEGE)
-_NO_BINLOG, _WRONG_PLACE, _NO_SUCH_TABLE = 1381, 1220, 1146
+_NO_BINLOG, _WRONG_PLACE, _NO_SUCH_TABLE, _NO_SUCH_DATABASE = 1381, 1220, 1146, 1049
 _LOCK_SECONDS = 10
 # A transaction of one row, from its number to its commit.
 _MARK_EVENTS = 5
@@ -225,6 +225,21 @@ def make_mark(connection: Connection, file: str, pos: int) -> Mark | None:
         return None
     told = "\n".join(f"{e['Pos']} {e['Event_type']} {e['Info']}" for e in events)
     return Mark(file, pos, hashlib.sha256(told.encode()).hexdigest())
+
+
+def may_select(connection: Connection, name: str) -> bool:
+    """Whether this user may read a table, all of it; also when there is none. name: quoted.
+
+    A table of which the user has no right at all is not told from one that is not there.
+    """
+    try:
+        connection.cursor().execute(f"SELECT * FROM {name} LIMIT 0")
+    except pymysql.err.Error as error:
+        if error.args[0] in LACKS_PRIVILEGE:
+            return False
+        if error.args[0] not in (_NO_SUCH_TABLE, _NO_SUCH_DATABASE):
+            raise
+    return True
 
 
 def count_about(connection: Connection, database: str, table: str) -> int:

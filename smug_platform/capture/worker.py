@@ -93,7 +93,9 @@ def _check(settings: Settings, source: Source) -> Store:
     for shard in settings.shards:
         state = store.state(shard.name)
         try:
-            preflight(shard, streamed(source, state.tables if state else None))
+            checked = preflight(shard, streamed(source, state.tables if state else None))
+            if state is None:
+                checked.readable()
         except SourceUnavailable as error:
             _log.warning("%s", error)
     return store
