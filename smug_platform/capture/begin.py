@@ -9,12 +9,18 @@ from pathlib import Path
 from shutil import rmtree
 
 from smug_platform.capture import server as source_server
-from smug_platform.capture.config import HISTORY, OFFSETS, captured
+from smug_platform.capture.config import (
+    HISTORY,
+    OFFSETS,
+    TRUSTED,
+    TRUSTED_PASSWORD,
+    captured,
+)
 from smug_platform.capture.contract import read_tables
 from smug_platform.capture.doctor import Checked
 from smug_platform.capture.epoch import Decision, Server, Stream, decide
 from smug_platform.capture.history import History
-from smug_platform.capture.jvm import write_offsets
+from smug_platform.capture.jvm import write_offsets, write_trusted
 from smug_platform.capture.pieces import unread_of
 from smug_platform.capture.sink import Landed, Sink
 from smug_platform.capture.state import State
@@ -33,8 +39,7 @@ def begin(
     folder: of this lease's own, named by its counter. The virtual machine must run. Raises
     SourceError, and LeaseLost before anything was asked of the server as a replica.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _clear_older(folder)
+    _prepare(folder, shard)
     before = hold.state()
     source = checked.source
     history = History(hold, folder / HISTORY, before.history if before else ())
@@ -67,8 +72,13 @@ def begin(
     return state, decision, history
 
 
-def _clear_older(folder: Path) -> None:
-    """Remove the files of earlier leases on this machine: nothing counts that is written there."""
+def _prepare(folder: Path, shard: Shard) -> None:
+    """Make the folder, with the certificates that are trusted, and remove those of earlier leases
+    on this machine: nothing counts that is written there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if shard.access.ssl_ca:
+        write_trusted(folder / TRUSTED, shard.access.ssl_ca, password=TRUSTED_PASSWORD)
     for other in folder.parent.iterdir():
         if other.name.isdigit() and int(other.name) < int(folder.name):
             rmtree(other, ignore_errors=True)

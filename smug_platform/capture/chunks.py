@@ -22,7 +22,7 @@ import orjson
 from smug_platform.capture import server as source_server
 from smug_platform.capture.change import Change
 from smug_platform.capture.contract import quoted, read_tables
-from smug_platform.capture.failures import SourceUnavailable
+from smug_platform.capture.failures import Refused, SourceUnavailable
 from smug_platform.capture.images import Image, image_of
 from smug_platform.capture.pieces import Pieces, Row
 from smug_platform.capture.position import file_number
@@ -46,6 +46,7 @@ _WINDOW_TABLES = 50
 # A row that may be more than a record of the stream takes is a change like any other.
 _LONG_BYTES = 256 * 1024
 _RETRY_SECONDS, _REFUSED_SECONDS, _TICK_SECONDS = 1.0, 30.0, 0.02
+_KEPT_OUT_SECONDS = 5.0  # servers lock users whose passwords are wrong too often
 
 
 class Chunks:
@@ -108,7 +109,7 @@ class Chunks:
                 self._read_on(connection)
         except SourceUnavailable as error:
             _log.warning("%s is read on later: %s", self._shard.name, error)
-            self._closed.wait(_RETRY_SECONDS)
+            self._closed.wait(_KEPT_OUT_SECONDS if isinstance(error, Refused) else _RETRY_SECONDS)
         except SourceError as error:
             if error.passes or self._at is None:
                 raise

@@ -30,6 +30,8 @@ from smug_platform.tables.table import Source
 
 # Of a first snapshot, by one engine (benchmarks/capture.py).
 _ROWS_A_SECOND = 25_000
+_CIPHER = "SHOW SESSION STATUS LIKE 'Ssl_cipher'"
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def _examine(connection: Connection, shard: Shard, source: Source) -> Examined:
                 found += find_in_table(source, table, tables.get(table.name), shard.name)
         found += _of_first_snapshot(shard, variables, _rows_at_once(source, tables))
     found += _in_time_zones(connection, shard)
+    found += find_in_transit(shard, str(ask_one(connection, _CIPHER)["Value"]))
     return Examined(shard, found, variables, tables)
 
 
@@ -217,6 +220,19 @@ def _in_time_zones(connection: Connection, shard: Shard) -> Iterator[Finding]:
             f"{shard.name}: its time zone tables are empty",
             "nothing for capture, which reads in +00:00; clients that name a zone need"
             " mysql_tzinfo_to_sql",
+        )
+
+
+def find_in_transit(shard: Shard, cipher: str) -> Iterator[Finding]:
+    """Whether what is read can be read by others on its way. cipher: of the connection, or ""."""
+    if not cipher and shard.host not in _LOOPBACK:
+        yield Finding(
+            "warning",
+            "encryption",
+            shard.name,
+            f"{shard.name}: the connection to {shard.host} is not encrypted",
+            "set SMUG_MYSQL_SSL_MODE to verify_identity and SMUG_MYSQL_SSL_CA, and require TLS at"
+            " the server (require_secure_transport)",
         )
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smug_platform.capture import debezium as connectors
+from smug_platform.capture.access import admitted
 from smug_platform.capture.begin import begin
 from smug_platform.capture.chunks import Chunks
 from smug_platform.capture.config import engine_properties, streamed
 from smug_platform.capture.debezium import Debezium
 from smug_platform.capture.doctor import preflight
-from smug_platform.capture.failures import NeedsSnapshot, Renumbered
+from smug_platform.capture.failures import NeedsSnapshot, Refused, Renumbered
 from smug_platform.capture.jvm import start_jvm
 from smug_platform.capture.publisher import Publisher
 from smug_platform.capture.requests import Requests
@@ -26,7 +27,7 @@ from smug_platform.capture.sink import NOTHING_LANDED, Landed, Sink
 from smug_platform.capture.statements import Statements
 from smug_platform.capture.status import Meter, Phase, Status
 from smug_platform.capture.store import Hold, LeaseLost
-from smug_platform.capture.watch import Place, Watch
+from smug_platform.capture.watch import STALL_SECONDS, Place, Watch
 from smug_platform.errors import SmugError, SourceError
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source
@@ -142,7 +143,7 @@ class Engine:
         self._tell()
         unread = [one.table for one in state.unread] if decision.snapshot else []
         properties = engine_properties(
-            self._shard, source, self._folder, columns=checked.columns, unread=unread
+            admitted(self._shard), source, self._folder, columns=checked.columns, unread=unread
         )
         publisher = Publisher(self._hold, self._sink, state, self._meter, history=history)
         requests = Requests(
@@ -178,7 +179,7 @@ class Engine:
                 told = now
                 self._tell()
             if now - watched >= _WATCH_SECONDS:
-                _look(watch, publisher)
+                self._look(watch, publisher)
                 state, busy = publisher.state, chunks.is_busy
                 if not state.in_snapshot and (asked := run.requests.next(state, busy=busy)):
                     return asked
@@ -217,6 +218,18 @@ class Engine:
             reread.close()
         self._hold.answer(table, at)
         return True
+
+    def _look(self, watch: Watch, publisher: Publisher) -> None:
+        """Look at the server. It may not let us in, while a password is rotated say: the binlog
+        comes on a connection that stands, and as long as it does capture goes on.
+        """
+        try:
+            _look(watch, publisher)
+            self._meter.go_on(self._shard.name)
+        except Refused as error:
+            self._meter.wait_for(self._shard.name, str(error))
+            if self._meter.silence(time.time()) > STALL_SECONDS:
+                raise
 
     def _tell(self) -> None:
         self._on_status(self.status)

@@ -16,6 +16,7 @@ from pathlib import Path
 import orjson
 
 from smug_platform.capture import server as source_server
+from smug_platform.capture.access import admitted
 from smug_platform.capture.config import captured, engine_properties
 from smug_platform.capture.consumer import Batch
 from smug_platform.capture.contract import read_tables
@@ -47,7 +48,7 @@ _TICK_SECONDS = 0.1
 
 class Reread:
     """The snapshot of one table. publisher: of the shard's stream, which takes its rows too.
-    asked_at: when it was asked for, 0 if it was not. folder: for its own schema history.
+    asked_at: when it was asked for, 0 if it was not. folder: of the shard's run.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Reread:
         self._shard, self._table, self._asked_at = shard, source.table(table), asked_at
         self._source = replace(source, tables=(self._table,))
         self._publisher, self._meter = publisher, meter
-        self._history = folder / "table.jsonl"
+        self._folder, self._history = folder, folder / "table.jsonl"
         self._rows, self._about, self._is_read = 0, 0, threading.Event()
         self._unread: Unread | None = None
         self._debezium: Debezium | None = None
@@ -84,8 +85,9 @@ class Reread:
                 return
         self._prepare(self._publisher.state)
         unread = [self._table.name] if self.in_chunks else []
+        shard = admitted(self._shard)
         properties = engine_properties(
-            self._shard, self._source, Path(), columns=checked.columns, unread=unread
+            shard, self._source, self._folder, columns=checked.columns, unread=unread
         )
         self._history.unlink(missing_ok=True)
         self._meter.read_anew(self._table.name, 0, self._about)

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import pymysql
 from pymysql.cursors import DictCursor
 
+from smug_platform.capture.access import enter
 from smug_platform.capture.epoch import Server
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.state import Mark
@@ -22,7 +23,6 @@ from smug_platform.capture.variables import Variables
 from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
 
-_ACCESS_DENIED = (1044, 1045, 1698)
 LACKS_PRIVILEGE = (1142, 1143, 1227)
 _REFUSED = (1044, 1045, *LACKS_PRIVILEGE)
 _NO_BINLOG, _WRONG_PLACE, _NO_SUCH_TABLE, _NO_SUCH_DATABASE = 1381, 1220, 1146, 1049
@@ -53,27 +53,7 @@ class Run:
 def connect(shard: Shard) -> Iterator[Connection]:
     """A connection to a shard; raises SourceError, and SourceUnavailable for what may pass."""
     where = f"{shard.name} at {shard.host}:{shard.port}"
-    try:
-        connection = pymysql.connect(
-            host=shard.host,
-            port=shard.port,
-            user=shard.user,
-            password=shard.password,
-            charset="utf8mb4",
-            autocommit=True,
-            connect_timeout=5,
-            read_timeout=30,
-            cursorclass=DictCursor,
-        )
-    except pymysql.err.OperationalError as error:
-        if error.args[0] in _ACCESS_DENIED:
-            raise SourceError(
-                f"{where} refuses user {shard.user!r}",
-                remedy="check SMUG_MYSQL_USER and SMUG_MYSQL_PASSWORD",
-            ) from None
-        raise SourceUnavailable(
-            f"{where} can't be reached", remedy="start it (locally: smug up), or check its address"
-        ) from None
+    connection = enter(shard, where)
     try:
         yield connection
     except pymysql.err.Error as error:

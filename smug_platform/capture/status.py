@@ -131,6 +131,10 @@ class Meter:
         """The engine gave a sign of life: changes or a heartbeat."""
         self._heard = now
 
+    def silence(self, now: float) -> float:
+        """Seconds since the last sign of life."""
+        return now - self._heard if self._heard else 0.0
+
     def catch_up(self) -> None:
         """The source has nothing newer than what was counted."""
         self._source_time = None
@@ -138,7 +142,7 @@ class Meter:
     def read(self, now: float) -> Status:
         """The status at this moment."""
         lag = 0.0 if self._source_time is None else max(0.0, now - self._source_time)
-        silence = now - self._heard if self._heard and self._status.phase == "streaming" else 0.0
+        silence = self.silence(now) if self._status.phase == "streaming" else 0.0
         lag = max(lag, silence if silence > _SILENCE_SECONDS else 0.0)
         with self._lock:
             notes = dict.fromkeys(filter(None, (self._status.note, *self._waits.values())))

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from smug_platform.capture import server
 from smug_platform.capture.config import replica_id
-from smug_platform.capture.doctor import examine, examine_all, preflight
+from smug_platform.capture.doctor import examine, examine_all, find_in_transit, preflight
 from smug_platform.capture.finding import Finding
 from smug_platform.cli.app import app
 from smug_platform.errors import SourceError
@@ -264,6 +264,21 @@ def test_two_shards_are_held_against_each_other(healthy: Own, fresh_shards: Sett
     differs = next(f.problem for f in told if f.check == "shards_differ")
     assert "title (varchar(300) and varchar(255))" in differs
     assert "mood (int(11) and missing)" in differs
+
+
+@pytest.mark.parametrize(
+    ("host", "cipher", "checks"),
+    [
+        ("10.0.0.7", "", ["encryption"]),
+        ("10.0.0.7", "TLS_AES_256_GCM_SHA384", []),
+        ("127.0.0.1", "", []),
+    ],
+)
+def test_rows_that_others_can_read_on_their_way_are_told_of(
+    host: str, cipher: str, checks: list[str]
+) -> None:
+    shard = Shard("a", host, 3306, "u", "p")
+    assert [finding.check for finding in find_in_transit(shard, cipher)] == checks
 
 
 def test_what_a_server_is_started_with(tmp_path: Path) -> None:
