@@ -15,16 +15,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
-import orjson
-
+from smug_platform.capture import filters
 from smug_platform.capture import server as source_server
-from smug_platform.capture.change import Change
 from smug_platform.capture.contract import quoted, read_tables
 from smug_platform.capture.failures import Refused, SourceUnavailable
 from smug_platform.capture.images import Image, image_of
-from smug_platform.capture.pieces import Pieces, Row
+from smug_platform.capture.pieces import Pieces
 from smug_platform.capture.position import file_number
 from smug_platform.capture.publisher import Closed, Publisher
 from smug_platform.capture.reread import check_server
@@ -32,7 +29,7 @@ from smug_platform.capture.rights import lacks_select
 from smug_platform.capture.state import State, Unread
 from smug_platform.capture.status import Meter
 from smug_platform.capture.store import Hold
-from smug_platform.capture.written import Written, spelled
+from smug_platform.capture.view import View
 from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source
@@ -43,8 +40,6 @@ _log = logging.getLogger(__name__)
 _WINDOW_SECONDS, _CATCH_UP = 2.0, 4.0
 # So many tables are looked up for one window: all of them are as they were when it began.
 _WINDOW_TABLES = 50
-# A row that may be more than a record of the stream takes is a change like any other.
-_LONG_BYTES = 256 * 1024
 _RETRY_SECONDS, _REFUSED_SECONDS, _TICK_SECONDS = 1.0, 30.0, 0.02
 _KEPT_OUT_SECONDS = 5.0  # servers lock users whose passwords are wrong too often
 
@@ -165,74 +160,51 @@ class Chunks:
                 continue
             table, holds = declared.get(unread.table), held.get(unread.table)
             image = image_of(table, holds) if table and holds else None
-            if holds is None or image is None or image.numbers != unread.numbers:
+            numbers = () if unread.where or image is None else image.numbers
+            if holds is None or image is None or numbers != unread.numbers:
                 if table and holds:  # it was altered, and has to be read otherwise
-                    self._hold.ask(unread.table)
+                    self._hold.ask(unread.table, unread.where)
                 self._publisher.remember(partial(_without, unread=unread))
                 self._accept(unread.table)
+                continue
+            if unread.where and not self._takes(connection, name, unread):
                 continue
             yield _Table(
                 unread, image, name, source_server.definition(connection, name), holds.rows
             )
 
+    def _takes(self, connection: source_server.Connection, name: str, unread: Unread) -> bool:
+        """Whether the table still has what a condition asks for; else it is asked for no more."""
+        try:
+            filters.check(connection, name, unread.where)
+        except SourceError as error:
+            _log.error("%s: %s is not read: %s", self._shard.name, unread.table, error)
+            self._hold.answer(unread.table, unread.asked_at, unread.where)
+            self._publisher.remember(partial(_without, unread=unread))
+            return False
+        return True
+
     def _read_table(
-        self, connection: source_server.Connection, table: "_Table", view: "_View", until: float
+        self, connection: source_server.Connection, table: "_Table", view: View, until: float
     ) -> None:
         """Read on in one table."""
         unread, name = table.unread, table.unread.table
         self._at = unread
-        self._meter.read_anew(name, unread.rows, table.about, in_pieces=True)
+        told, about = (f"{name} where {unread.where}", 0) if unread.where else (name, table.about)
+        self._meter.read_anew(told, unread.rows, about, in_pieces=True)
         pieces = Pieces(connection, table.image, table.name, table.defined)
         for rows, now in pieces.read(unread, until=until):
             self._accept(name)
-            if now is None:
-                self._hold.answer(name, unread.asked_at)  # while it is unread: see `requests`
+            if now is None:  # answered while it is unread: see `requests`
+                self._hold.answer(name, unread.asked_at, unread.where)
                 self._publisher.offer_rows([], partial(_without, unread=unread))
                 return
-            changes = self._changes(name, view, rows)
+            changes = view.changes(unread, rows)
             self._publisher.offer_rows(changes, partial(_read_up_to, now=now))
             self._meter.add(len(rows), now=time.time())
-            self._meter.read_anew(name, now.rows, table.about, in_pieces=True)
+            self._meter.read_anew(told, now.rows, about, in_pieces=True)
 
-    def _changes(self, table: str, view: "_View", rows: Sequence[Row]) -> Sequence[Change]:
-        """Rows as the changes that Debezium makes of those of a snapshot."""
-        about = {"source": self._place(table, view), "transaction": None, "op": "r"}
-        now = time.time_ns()
-        clock = f'"ts_ms":{now // 10**6},"ts_us":{now // 1000},"ts_ns":{now}'
-        written = Written(
-            f"{self._shard.name}.{self._source.database}.{table}",
-            [spelled(key) for key, _ in rows],
-            [image for _, image in rows],
-            f",{orjson.dumps(about).decode()[1:-1]},{clock}}}".encode(),
-        )
-        is_long = any(len(image) > _LONG_BYTES for image in written.images)
-        return list(written) if is_long else written
-
-    def _place(self, table: str, view: "_View") -> dict[str, Any]:
-        """What Debezium says of where a row comes from."""
-        return {
-            "version": "smug_platform",
-            "connector": self._source.connector,
-            "name": self._shard.name,
-            "ts_ms": view.at * 1000,
-            "snapshot": "true",
-            "db": self._source.database,
-            "sequence": None,
-            "ts_us": view.at * 1_000_000,
-            "ts_ns": view.at * 1_000_000_000,
-            "table": table,
-            "server_id": 0,
-            "gtid": None,
-            "file": view.file,
-            "pos": view.offset,
-            "row": 0,
-            "thread": None,
-            "query": None,
-        }
-
-    def _open_view(
-        self, connection: source_server.Connection, tables: Sequence["_Table"]
-    ) -> "_View":
+    def _open_view(self, connection: source_server.Connection, tables: Sequence["_Table"]) -> View:
         """A view of the server, and the stream on its way to the place of it."""
         self._publisher.stop_before()
         self._await(self._publisher.has_stopped.is_set)
@@ -241,7 +213,7 @@ class Chunks:
         )
         self._publisher.stop_before((file_number(file), offset))
         now = source_server.ask_one(connection, "SELECT UNIX_TIMESTAMP() AS now")["now"]
-        return _View(file, offset, int(now))
+        return View(self._shard.name, self._source, file, offset, int(now))
 
     def _catch_up(self, connection: source_server.Connection, held: float) -> None:
         """Wait until the stream is where the server was; not for ever, where it never gets there.
@@ -257,15 +229,6 @@ class Chunks:
         while not holds():
             if self._closed.wait(_TICK_SECONDS) or self._publisher.is_closed:
                 raise Closed
-
-
-@dataclass(frozen=True)
-class _View:
-    """Where in the binlog a view of the server stands, and when (seconds since 1970)."""
-
-    file: str
-    offset: int
-    at: int
 
 
 @dataclass(frozen=True)

@@ -180,8 +180,7 @@ class Engine:
                 self._tell()
             if now - watched >= _WATCH_SECONDS:
                 self._look(watch, publisher)
-                state, busy = publisher.state, chunks.is_busy
-                if not state.in_snapshot and (asked := run.requests.next(state, busy=busy)):
+                if not publisher.state.in_snapshot and (asked := _asked(run)):
                     return asked
                 watched = time.monotonic()
         return None
@@ -250,6 +249,16 @@ class _Run:
     debezium: Debezium
     chunks: Chunks
     requests: Requests
+
+
+def _asked(run: _Run) -> tuple[str, int] | None:
+    """What is asked for and needs a run of its own; rows by a condition are begun with here."""
+    state, busy = run.publisher.state, run.chunks.is_busy
+    if asked := run.requests.next(state, busy=busy):
+        return asked
+    if found := tuple(run.requests.filtered(state)):
+        run.publisher.remember(lambda state: replace(state, unread=(*state.unread, *found)))
+    return None
 
 
 def _look(watch: Watch, publisher: Publisher) -> None:

@@ -3,18 +3,22 @@
 A table that can't be read waits, in sight of the status, and has no other wait for it.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
 from smug_platform.capture.config import captured, streamed
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.failures import SourceUnavailable
-from smug_platform.capture.state import State
+from smug_platform.capture.filters import filtered
+from smug_platform.capture.state import State, Unread
 from smug_platform.capture.status import Meter
 from smug_platform.capture.store import Hold
 from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source
+
+_log = logging.getLogger(__name__)
 
 
 class Requests:
@@ -61,6 +65,29 @@ class Requests:
             if self._is_readable(declared, name):
                 return name, at
         return None
+
+    def filtered(self, state: State) -> list[Unread]:
+        """What of the rows that are asked for can be begun with, of each table one.
+
+        What the source does not take, for it was altered since, is told and asked for no more.
+        """
+        declared, found = self._declared(), dict[str, Unread]()
+        taken = {one.table for one in state.unread}
+        for one in self._hold.filtered():
+            name = one.table
+            if name in taken or name in found or name not in self._source.names:
+                continue
+            if name in declared.names and self._is_readable(declared, name):
+                try:
+                    unread = filtered(self._shard, declared, name, one.where)
+                except SourceUnavailable:
+                    continue
+                except SourceError as error:
+                    _log.error("%s: %s is not read: %s", self._shard.name, name, error)
+                    self._hold.answer(name, one.at, one.where)
+                else:
+                    found[name] = replace(unread, asked_at=one.at)
+        return list(found.values())
 
     def _is_readable(self, declared: Source, name: str) -> bool:
         """Whether a table can be read and captured; says what it waits for."""

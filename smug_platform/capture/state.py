@@ -30,6 +30,7 @@ class Unread:
     asked_at: when that was asked for, in nanoseconds since 1970; 0 if it was not. low, high: the
     last key that has been published and the last of all, as `images` tells them; None before the
     first. rows: published so far. numbers: the key's columns where all are integers, else empty.
+    where: the condition of the rows that are read, "" for all.
     """
 
     table: str
@@ -38,6 +39,7 @@ class Unread:
     high: tuple[str, ...] | None = None
     rows: int = 0
     numbers: tuple[str, ...] = ()
+    where: str = ""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from smug_platform.realtime.delays import delays, save_delays
 from smug_platform.realtime.effects import Found, Held, Lake, effects
 from smug_platform.realtime.keep import clean, first_minute, forget
 from smug_platform.realtime.metrics import METRICS, metrics_of
-from smug_platform.realtime.sift import Key, Lane, Rows, sift
+from smug_platform.realtime.sift import Key, Lane, Rows, are_some, sift
 from smug_platform.realtime.store import Progress, Store
 from smug_platform.realtime.tally import Tally, tally
 from smug_platform.realtime.watermark import advance, hear, together
@@ -176,7 +176,7 @@ class Consumer:
             for name in {*_COUNTED, *(reset.table for reset in resets)}
         }
         op = rows.changes["op"]
-        is_row = pc.is_in(op, value_set=_ROWS.cast(op.type)).to_numpy()
+        is_row = pc.is_in(op, value_set=_ROWS.cast(op.type)).to_numpy() & ~are_some(rows.changes)
         for part in parts(rows, tables, resets):
             self._reset(connection, known, rows, part)
             here = np.arange(len(rows.lane))

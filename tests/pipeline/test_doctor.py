@@ -334,4 +334,5 @@ def test_the_command_prints_a_table_or_json_and_ends_with_1_when_it_blocks(
         "shard": "shard_0",
         "problem": "shard_0: binlog_row_image is MINIMAL",
         "remedy": "set it to FULL",
+        "table": "",
     }
