@@ -64,10 +64,10 @@ def test_K07_rows_that_were_read_by_a_condition_do_not_count(tmp_path: Path) -> 
         check(store, [shard])
 
 
-def _as_some(value: bytes | str) -> str:
+def _as_some(value: bytes) -> bytes:
     event = orjson.loads(value)
     event.setdefault("source", {})["snapshot"] = "incremental"
-    return orjson.dumps(event).decode()
+    return orjson.dumps(event)
 
 
 def test_K07_a_row_that_holds_the_words_counts() -> None:
