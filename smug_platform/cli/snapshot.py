@@ -15,11 +15,11 @@ def snapshot(
         typer.Option(help="A shard by name or number; all when none is given.", show_default=False),
     ] = None,
     where: Annotated[
-        str,
+        Optional[str],  # noqa: UP045
         typer.Option(
             help="Only rows that this is true of, in the source's SQL.", show_default=False
         ),
-    ] = "",
+    ] = None,
 ) -> None:
     """Read tables anew from the source, while capture goes on.
 
@@ -57,8 +57,8 @@ def snapshot(
         raise SourceError(
             f"there is no shard {strange[0]!r}", remedy=f"choose of {', '.join(names)}"
         )
-    if where and len(tables) > 1:
-        raise SourceError("--where is for one table", remedy="ask for them one after the other")
+    if where is not None and (len(tables) > 1 or not where.strip()):
+        raise SourceError("--where is one condition, for one table", remedy="ask for one at a time")
     for each in settings.shards if where else ():
         if each.name in chosen:
             filtered(each, FLICKR, tables[0], where)  # a shard that refuses it is told before any
@@ -66,5 +66,5 @@ def snapshot(
     rows = f" where {where}" if where else ""
     for name in chosen:
         for table in tables:
-            store.ask(name, table, where)
+            store.ask(name, table, where or "")
             typer.echo(f"{table}{rows} of {name} will be read anew: see smug status")
