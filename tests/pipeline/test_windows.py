@@ -102,11 +102,13 @@ def test_K07_rows_of_a_condition_are_read_on_where_capture_was_ended(
     with capturing(one, TWO, kept) as worker:
         worker.wait(lambda: is_read(one))
         since = len(kept.changes)
-        monkeypatch.setattr(chunks, "_WINDOW_SECONDS", 0.0)
-        monkeypatch.setattr(pieces, "_PIECE_ROWS", 50)
+        monkeypatch.setattr(chunks, "_WINDOW_SECONDS", 0.2)
+        monkeypatch.setattr(pieces, "_PIECE_ROWS", 10)
+        monkeypatch.setattr(Chunks, "_catch_up", lambda self, *_: self._closed.wait(1.0))
         store.ask("shard_0", "albums", "id % 10 = 3")
         worker.wait(lambda: any(unread.rows > 10 for unread in unread_of(one)))
         sql(shard, "UPDATE albums SET title = 'later' WHERE id IN (1993, 1994)")
+    monkeypatch.undo()
     (left,) = unread_of(one)
     assert left.where == "id % 10 = 3"
     with capturing(one, TWO, kept) as worker:
