@@ -59,8 +59,8 @@ def snapshot(
         )
     if where is not None and (len(tables) > 1 or not where.strip()):
         raise SourceError("--where is one condition, for one table", remedy="ask for one at a time")
-    for each in settings.shards if where else ():
-        if each.name in chosen:
+    for each in settings.shards:
+        if where and each.name in chosen:
             filtered(each, FLICKR, tables[0], where)  # a shard that refuses it is told before any
     store = open_store(settings)
     rows = f" where {where}" if where else ""

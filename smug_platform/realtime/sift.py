@@ -88,7 +88,7 @@ def are_some(changes: pa.Table) -> Array:
     """Which are rows that were read by a condition. Nobody knows what they were before, so there is
     nothing to take back for what they would add: they do not count.
     """
-    found = pc.fill_null(pc.match_substring(changes["payload"], _SOME), False).to_numpy()
+    found: Array = pc.fill_null(pc.match_substring(changes["payload"], _SOME), False).to_numpy()
     for number in np.flatnonzero(found).tolist():  # a row may hold those words too
         event = orjson.loads(changes["payload"][number].as_py())
         found[number] = (event.get("source") or {}).get("snapshot") == "incremental"
