@@ -17,7 +17,12 @@ from urllib.parse import urlsplit
 
 from smug_platform.errors import SettingsError
 from smug_platform.settings_archive import ArchiveSettings, aws_archive, local_archive
-from smug_platform.settings_capture import StoreSettings, store_settings
+from smug_platform.settings_capture import (
+    Access,
+    StoreSettings,
+    access_settings,
+    store_settings,
+)
 from smug_platform.settings_warehouse import RedshiftSettings, redshift_settings
 
 ENVIRONMENTS = ("local", "test", "staging", "prod")
@@ -29,13 +34,17 @@ _NAME = re.compile(r"[A-Za-z0-9_]+")
 
 @dataclass(frozen=True)
 class Shard:
-    """How one source shard is reached. The password never shows in its repr."""
+    """How one source shard is reached. The password never shows in its repr.
+
+    password: "" where `access` says where it stands.
+    """
 
     name: str
     host: str
     port: int
     user: str
     password: str = field(repr=False)
+    access: Access = field(default_factory=Access)
 
 
 @dataclass(frozen=True)
@@ -183,7 +192,7 @@ def _aws(env: str, environ: Mapping[str, str]) -> Settings:
     return Settings(
         env=env,
         home=home,
-        shards=_shards(environ),
+        shards=_shards(environ, region),
         stream=StreamSettings(
             name=f"smug-{env}-changes",
             region=region,
@@ -208,11 +217,12 @@ def _aws(env: str, environ: Mapping[str, str]) -> Settings:
     )
 
 
-def _shards(environ: Mapping[str, str]) -> tuple[Shard, ...]:
+def _shards(environ: Mapping[str, str], region: str) -> tuple[Shard, ...]:
     """SMUG_SHARDS is `name=mysql://user@host:port`, comma separated; the password stands apart."""
     password = environ.get("SMUG_MYSQL_PASSWORD", "")
+    access = access_settings(environ, region=region)
     entries = filter(None, map(str.strip, environ.get("SMUG_SHARDS", "").split(",")))
-    shards = tuple(_shard(entry, password) for entry in entries)
+    shards = tuple(_shard(entry, password, access) for entry in entries)
     names = [shard.name for shard in shards]
     if twice := [name for name in names if names.count(name) > 1]:
         raise SettingsError(
@@ -222,14 +232,14 @@ def _shards(environ: Mapping[str, str]) -> tuple[Shard, ...]:
     return shards
 
 
-def _shard(entry: str, password: str) -> Shard:
+def _shard(entry: str, password: str, access: Access) -> Shard:
     """A name is part of topics, folders and names of checks, so it is a plain word."""
     name, _, url = entry.partition("=")
     with suppress(ValueError):  # no URL, or a port that is no number or too large for one
         parts = urlsplit(url)
         port = 3306 if parts.port is None else parts.port
         if _NAME.fullmatch(name) and parts.scheme == "mysql" and parts.hostname and port:
-            return Shard(name, parts.hostname, port, parts.username or "smug", password)
+            return Shard(name, parts.hostname, port, parts.username or "smug", password, access)
     raise SettingsError(
         f"SMUG_SHARDS: can't read {entry!r}",
         remedy="write name=mysql://user@host:3306, the name of letters, digits and _",

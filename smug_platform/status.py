@@ -141,7 +141,7 @@ def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
     found, source, binlog, now = None, None, None, datetime.now(UTC).timestamp()
     asked: tuple[str, ...] = ()
     with suppress(SmugError):
-        found, asked = store.status(shard.name), tuple(store.asked(shard.name))
+        found, asked = store.status(shard.name), _requests(store, shard.name)
     with suppress(SmugError), server.connect(shard) as connection:
         source = "{}:{}".format(*server.newest_position(connection))
         binlog = read_gauge(connection, store.state(shard.name), now=now)
@@ -165,6 +165,12 @@ def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
         found.reading if runs else "",
         asked,
     )
+
+
+def _requests(store: Store, shard: str) -> tuple[str, ...]:
+    """What is to be read anew, for people."""
+    rows = (f"{one.table} where {one.where}" for one in store.filtered(shard))
+    return (*store.asked(shard), *rows)
 
 
 @dataclass(frozen=True)

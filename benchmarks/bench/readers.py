@@ -148,11 +148,11 @@ def _raw(
     clock = clock_of(job)
 
     def run(shard: Shard) -> None:
-        columns = preflight(shard, job.source)
+        checked = preflight(shard, job.source)
         start_jvm(job.settings.home / "logs")
         folder = folder_of(job, shard)
-        begin(hold_of(job, shard), folder, shard, job.source, Nothing(), landed=ALL_LANDED)
-        properties = engine_properties(shard, job.source, folder, columns=columns)
+        begin(hold_of(job, shard), folder, shard, checked, Nothing(), landed=ALL_LANDED)
+        properties = engine_properties(shard, job.source, folder, columns=checked.columns)
         properties |= _ENGINE | dict(job.tuned)
         for name in _TUNED if untuned else ():
             properties.pop(name, None)

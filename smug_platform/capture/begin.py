@@ -9,31 +9,39 @@ from pathlib import Path
 from shutil import rmtree
 
 from smug_platform.capture import server as source_server
-from smug_platform.capture.config import HISTORY, OFFSETS, captured
+from smug_platform.capture.config import (
+    HISTORY,
+    OFFSETS,
+    TRUSTED,
+    TRUSTED_PASSWORD,
+    captured,
+)
 from smug_platform.capture.contract import read_tables
+from smug_platform.capture.doctor import Checked
 from smug_platform.capture.epoch import Decision, Server, Stream, decide
 from smug_platform.capture.history import History
-from smug_platform.capture.jvm import write_offsets
+from smug_platform.capture.jvm import write_offsets, write_trusted
 from smug_platform.capture.pieces import unread_of
 from smug_platform.capture.sink import Landed, Sink
 from smug_platform.capture.state import State
 from smug_platform.capture.store import Hold
 from smug_platform.settings import Shard
-from smug_platform.tables.table import Source
 
 
 def begin(
-    hold: Hold, folder: Path, shard: Shard, source: Source, sink: Sink, *, landed: Landed
+    hold: Hold, folder: Path, shard: Shard, checked: Checked, sink: Sink, *, landed: Landed
 ) -> tuple[State, Decision, History]:
     """Put a folder into the shape in which Debezium goes on, or begins with a snapshot.
 
-    Of that the tables that can be read in pieces are left out, and unread in the state.
+    Of that the tables that can be read in pieces are left out, and unread in the state. A table
+    that this user may not read is in no snapshot, and is not captured then; where capture goes on
+    it is, for the binlog asks for no right to a table.
     folder: of this lease's own, named by its counter. The virtual machine must run. Raises
     SourceError, and LeaseLost before anything was asked of the server as a replica.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _clear_older(folder)
+    _prepare(folder, shard)
     before = hold.state()
+    source = checked.source
     history = History(hold, folder / HISTORY, before.history if before else ())
     with source_server.connect(shard) as connection:
         server = source_server.read_server(connection, before.mark if before else None)
@@ -43,6 +51,8 @@ def begin(
         offset = before.offset if before else None
         if not decision.snapshot and not history.restore(offset):
             decision = Decision(decision.epoch, snapshot=True, reason="the schema history was lost")
+        if decision.snapshot:
+            source = checked.readable()
         state = first_state(before, server, decision, sink.incarnation, captured(source))
         if decision.snapshot:
             held = read_tables(connection, source)
@@ -62,8 +72,13 @@ def begin(
     return state, decision, history
 
 
-def _clear_older(folder: Path) -> None:
-    """Remove the files of earlier leases on this machine: nothing counts that is written there."""
+def _prepare(folder: Path, shard: Shard) -> None:
+    """Make the folder, with the certificates that are trusted, and remove those of earlier leases
+    on this machine: nothing counts that is written there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if shard.access.ssl_ca:
+        write_trusted(folder / TRUSTED, shard.access.ssl_ca, password=TRUSTED_PASSWORD)
     for other in folder.parent.iterdir():
         if other.name.isdigit() and int(other.name) < int(folder.name):
             rmtree(other, ignore_errors=True)

@@ -15,24 +15,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
-import orjson
-
+from smug_platform.capture import filters
 from smug_platform.capture import server as source_server
-from smug_platform.capture.change import Change
 from smug_platform.capture.contract import quoted, read_tables
-from smug_platform.capture.failures import SourceUnavailable
+from smug_platform.capture.failures import Refused, SourceUnavailable
 from smug_platform.capture.images import Image, image_of
-from smug_platform.capture.pieces import Pieces, Row
+from smug_platform.capture.pieces import Pieces
 from smug_platform.capture.position import file_number
 from smug_platform.capture.publisher import Closed, Publisher
 from smug_platform.capture.reread import check_server
+from smug_platform.capture.rights import lacks_select
 from smug_platform.capture.state import State, Unread
 from smug_platform.capture.status import Meter
 from smug_platform.capture.store import Hold
+from smug_platform.capture.view import View
 from smug_platform.capture.walk import is_being_sent, is_sent, read_again
-from smug_platform.capture.written import Written, spelled
 from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source
@@ -43,9 +41,8 @@ _log = logging.getLogger(__name__)
 _WINDOW_SECONDS, _CATCH_UP = 2.0, 4.0
 # So many tables are looked up for one window: all of them are as they were when it began.
 _WINDOW_TABLES = 50
-# A row that may be more than a record of the stream takes is a change like any other.
-_LONG_BYTES = 256 * 1024
 _RETRY_SECONDS, _REFUSED_SECONDS, _TICK_SECONDS = 1.0, 30.0, 0.02
+_KEPT_OUT_SECONDS = 5.0  # servers lock users whose passwords are wrong too often
 
 
 class Chunks:
@@ -53,7 +50,7 @@ class Chunks:
     first snapshot, and those that are read anew.
 
     source: what is streamed. failure: what ended it, a NeedsSnapshot for instance. What may pass
-    is tried again; a table that can't be read waits, in sight, and the next has its turn.
+    is tried again; a table that can't be read waits, in sight, and the others have their turn.
     """
 
     def __init__(
@@ -65,6 +62,7 @@ class Chunks:
         self._thread: threading.Thread | None = None
         self._at: Unread | None = None
         self._in_doubt = {one.table for one in publisher.state.unread if one.is_in_doubt}
+        self._refused: dict[str, float] = {}  # when each is tried again
         self.failure: BaseException | None = None
 
     def work(self) -> None:
@@ -74,14 +72,25 @@ class Chunks:
             self._thread = threading.Thread(target=self._run, name=name, daemon=True)
             self._thread.start()
 
-    def close(self) -> None:
-        """End after the batch under way."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being read, or is about to be; not where all of it has to wait."""
+        return any(one.table not in self._refused for one in self._publisher.state.unread)
+
+    def close(self, seconds: float) -> bool:
+        """End after the batch under way; whether it has, in that time."""
         self._closed.set()
+        if thread := self._thread:
+            thread.join(seconds)
+        return self._thread is None
 
     def _run(self) -> None:
         try:
-            while not self._closed.is_set() and self._publisher.state.unread:
+            while not self._closed.is_set() and (unread := self._publisher.state.unread):
                 self._attend()
+                if not self.is_busy:
+                    due = min((self._refused.get(one.table, 0.0) for one in unread), default=0.0)
+                    self._closed.wait(max(0.0, due - time.monotonic()))
             self._meter.end_reading()
         except Closed:
             return
@@ -97,14 +106,23 @@ class Chunks:
                 self._read_on(connection)
         except SourceUnavailable as error:
             _log.warning("%s is read on later: %s", self._shard.name, error)
-            self._closed.wait(_RETRY_SECONDS)
+            self._closed.wait(_KEPT_OUT_SECONDS if isinstance(error, Refused) else _RETRY_SECONDS)
         except SourceError as error:
             if error.passes or self._at is None:
                 raise
-            _log.error("%s: %s can't be read: %s", self._shard.name, self._at.table, error)
-            self._meter.say(f"waits: {error}")
-            self._publisher.remember(partial(_without, unread=self._at, last=True))
-            self._closed.wait(_REFUSED_SECONDS)
+            self._refuse(self._at, error)
+
+    def _refuse(self, unread: Unread, error: SourceError) -> None:
+        """Have a table wait until something is done about it."""
+        _log.error("%s: %s can't be read: %s", self._shard.name, unread.table, error)
+        self._meter.wait_for(unread.table, str(error))
+        self._refused[unread.table] = time.monotonic() + _REFUSED_SECONDS
+        self._publisher.remember(partial(_without, unread=unread, last=True))
+
+    def _accept(self, table: str) -> None:
+        """A table that may have waited can be read, or is to be read no more."""
+        self._refused.pop(table, None)
+        self._meter.go_on(table)
 
     def _read_on(self, connection: source_server.Connection) -> None:
         """Read table after table for one window, then let the stream catch up."""
@@ -130,98 +148,81 @@ class Chunks:
         self._catch_up(connection, time.monotonic() - began)
 
     def _tables(self, connection: source_server.Connection) -> Iterator["_Table"]:
-        """The next tables to be read. What is to be read no more, or not in this way, is unread no
-        more.
+        """The next tables to be read, without those that wait. What is to be read no more, or not
+        in this way, is unread no more.
         """
-        held = read_tables(connection, self._source)
+        held, now = read_tables(connection, self._source), time.monotonic()
         declared = {table.name: table for table in self._source.tables}
-        for unread in self._publisher.state.unread[:_WINDOW_TABLES]:
+        waiting = {name for name, until in self._refused.items() if until > now}
+        due = [one for one in self._publisher.state.unread if one.table not in waiting]
+        for unread in due[:_WINDOW_TABLES]:
+            self._at = unread
+            name = f"{quoted(self._source.database)}.{quoted(unread.table)}"
+            if not source_server.may_select(connection, name):
+                self._refuse(unread, lacks_select(self._shard, unread.table, name))
+                continue
             table, holds = declared.get(unread.table), held.get(unread.table)
             image = image_of(table, holds) if table and holds else None
-            if holds is None or image is None or image.numbers != unread.numbers:
+            numbers = () if unread.where or image is None else image.numbers
+            if holds is None or image is None or numbers != unread.numbers:
                 if table and holds:  # it was altered, and has to be read otherwise
-                    self._hold.ask(unread.table)
+                    self._hold.ask(unread.table, unread.where)
                 self._publisher.remember(partial(_without, unread=unread))
+                self._accept(unread.table)
                 continue
-            name = f"{quoted(self._source.database)}.{quoted(unread.table)}"
+            if unread.where and not self._takes(connection, name, unread):
+                continue
             yield _Table(
                 unread, image, name, source_server.definition(connection, name), holds.rows
             )
 
-    def _tell_doubt(self, view: "_View", tables: Sequence["_Table"]) -> None:
+    def _tell_doubt(self, view: View, tables: Sequence["_Table"]) -> None:
         """Tell what of the tables an earlier run may have sent that comes again."""
         names = {table.unread.table: table.unread for table in tables}
         again = [
-            read_again(self._shard.name, one, self._place(view, one), at=time.time_ns())
+            read_again(self._shard.name, one, view.place(one), at=time.time_ns())
             for name, one in names.items()
-            if name in self._in_doubt
+            if name in self._in_doubt and not one.where
         ]
         if again:
             self._publisher.offer_rows(again)
             self._in_doubt -= names.keys()
 
+    def _takes(self, connection: source_server.Connection, name: str, unread: Unread) -> bool:
+        """Whether the table still has what a condition asks for; else it is asked for no more."""
+        try:
+            filters.check(connection, name, unread.where)
+        except SourceError as error:
+            _log.error("%s: %s is not read: %s", self._shard.name, unread.table, error)
+            self._hold.answer(unread.table, unread.asked_at, unread.where)
+            self._publisher.remember(partial(_without, unread=unread))
+            return False
+        return True
+
     def _read_table(
-        self, connection: source_server.Connection, table: "_Table", view: "_View", until: float
+        self, connection: source_server.Connection, table: "_Table", view: View, until: float
     ) -> None:
         """Read on in one table."""
         unread, name = table.unread, table.unread.table
         self._at = unread
-        self._meter.read_anew(name, unread.rows, table.about, in_pieces=True)
+        told, about = (f"{name} where {unread.where}", 0) if unread.where else (name, table.about)
+        self._meter.read_anew(told, unread.rows, about, in_pieces=True)
         pieces = Pieces(connection, table.image, table.name, table.defined)
         for rows, now in pieces.read(unread, until=until):
-            if now is None:
+            self._accept(name)
+            if now is None:  # answered while it is unread: see `requests`
+                self._hold.answer(name, unread.asked_at, unread.where)
                 self._publisher.offer_rows([], partial(_without, unread=unread))
-                self._hold.answer(name, unread.asked_at)
                 return
-            changes = self._changes(unread, view, rows)
+            changes = view.changes(unread, rows)
             self._publisher.offer_rows(
                 changes, partial(is_sent, now=now), before=partial(is_being_sent, now=now)
             )
             unread = now
             self._meter.add(len(rows), now=time.time())
-            self._meter.read_anew(name, now.rows, table.about, in_pieces=True)
+            self._meter.read_anew(told, now.rows, about, in_pieces=True)
 
-    def _changes(self, unread: Unread, view: "_View", rows: Sequence[Row]) -> Sequence[Change]:
-        """Rows as the changes that Debezium makes of those of a snapshot."""
-        table = unread.table
-        about = {"source": self._place(view, unread), "transaction": None, "op": "r"}
-        now = time.time_ns()
-        clock = f'"ts_ms":{now // 10**6},"ts_us":{now // 1000},"ts_ns":{now}'
-        written = Written(
-            f"{self._shard.name}.{self._source.database}.{table}",
-            [spelled(key) for key, _ in rows],
-            [image for _, image in rows],
-            f",{orjson.dumps(about).decode()[1:-1]},{clock}}}".encode(),
-        )
-        is_long = any(len(image) > _LONG_BYTES for image in written.images)
-        return list(written) if is_long else written
-
-    def _place(self, view: "_View", unread: Unread) -> dict[str, Any]:
-        """What Debezium says of where a row comes from, and after how many of its table."""
-        return {
-            "version": "smug_platform",
-            "connector": self._source.connector,
-            "name": self._shard.name,
-            "ts_ms": view.at * 1000,
-            "snapshot": "true",
-            "db": self._source.database,
-            "sequence": None,
-            "ts_us": view.at * 1_000_000,
-            "ts_ns": view.at * 1_000_000_000,
-            "table": unread.table,
-            "server_id": 0,
-            "gtid": None,
-            "file": view.file,
-            "pos": view.offset,
-            "row": 0,
-            "thread": None,
-            "query": None,
-            "after_rows": unread.rows,
-        }
-
-    def _open_view(
-        self, connection: source_server.Connection, tables: Sequence["_Table"]
-    ) -> "_View":
+    def _open_view(self, connection: source_server.Connection, tables: Sequence["_Table"]) -> View:
         """A view of the server, and the stream on its way to the place of it."""
         self._publisher.stop_before()
         self._await(self._publisher.has_stopped.is_set)
@@ -230,7 +231,7 @@ class Chunks:
         )
         self._publisher.stop_before((file_number(file), offset))
         now = source_server.ask_one(connection, "SELECT UNIX_TIMESTAMP() AS now")["now"]
-        return _View(file, offset, int(now))
+        return View(self._shard.name, self._source, file, offset, int(now))
 
     def _catch_up(self, connection: source_server.Connection, held: float) -> None:
         """Wait until the stream is where the server was; not for ever, where it never gets there.
@@ -246,15 +247,6 @@ class Chunks:
         while not holds():
             if self._closed.wait(_TICK_SECONDS) or self._publisher.is_closed:
                 raise Closed
-
-
-@dataclass(frozen=True)
-class _View:
-    """Where in the binlog a view of the server stands, and when (seconds since 1970)."""
-
-    file: str
-    offset: int
-    at: int
 
 
 @dataclass(frozen=True)

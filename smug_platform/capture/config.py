@@ -18,7 +18,9 @@ CONNECTORS = {
     "mysql": "io.debezium.connector.mysql.MySqlConnector",
     "mariadb": "io.debezium.connector.mariadb.MariaDbConnector",
 }
-OFFSETS, HISTORY = "offsets.dat", "schema_history.jsonl"
+OFFSETS, HISTORY, TRUSTED = "offsets.dat", "schema_history.jsonl", "trusted.jks"
+# Of a file that holds public certificates alone, and that Java wants a password of all the same.
+TRUSTED_PASSWORD = "trusted"
 
 _FIXED = {
     # Values: exact, and the same from snapshot and binlog.
@@ -82,9 +84,9 @@ def engine_properties(
 ) -> dict[str, str]:
     """The properties of one shard's engine.
 
-    folder: where its offsets and schema history are. columns: from `preflight`; tables without
-    an entry are read with a plain `SELECT *`. unread: tables of which a snapshot brings DROP and
-    CREATE alone.
+    folder: where its offsets, schema history and trusted certificates are. columns: from
+    `preflight`; tables without an entry are read with a plain `SELECT *`. unread: tables of which a
+    snapshot brings DROP and CREATE alone.
     """
     tables = [f"{source.database}.{table.name}" for table in source.tables]
     excluded = [
@@ -107,7 +109,7 @@ def engine_properties(
         "database.user": shard.user,
         "database.password": shard.password,
         "database.server.id": str(replica_id(shard)),
-        **({"database.ssl.mode": "disabled"} if _is_loopback(shard.host) else {}),
+        **_encryption(shard, folder),
         "database.include.list": _exact(source.database),
         "table.include.list": ",".join(map(_exact, tables)),
         "column.exclude.list": ",".join(map(_exact, excluded)),
@@ -192,5 +194,10 @@ def replica_id(shard: Shard) -> int:
     return 1_000_000_000 + zlib.crc32(name.encode()) % 1_000_000_000
 
 
-def _is_loopback(host: str) -> bool:
-    return host in {"127.0.0.1", "::1", "localhost"}
+def _encryption(shard: Shard, folder: Path) -> dict[str, str]:
+    """How the connections are encrypted, and what the server's certificate is held to."""
+    found: dict[str, str] = {"database.ssl.mode": shard.access.ssl_mode}
+    if shard.access.ssl_ca:
+        found["database.ssl.truststore"] = str(folder / TRUSTED)
+        found["database.ssl.truststore.password"] = TRUSTED_PASSWORD
+    return found

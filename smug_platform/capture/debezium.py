@@ -26,6 +26,10 @@ _log = logging.getLogger(__name__)
 # And as long for the publisher: together less than Fargate gives a process to end.
 _CLOSE_SECONDS = 10.0
 
+# Statements about the server, which change no table and which Debezium's parser does not all know:
+# FLUSH SSL, by which MariaDB loads another certificate, stands in the binlog.
+_OF_SERVER = (r"(?is)\s*FLUSH\s.*", r"(?is)\s*ALTER\s+INSTANCE\s.*")
+
 
 class Debezium:
     """One connector. take: called with each batch by its thread; what it raises ends it.
@@ -42,6 +46,7 @@ class Debezium:
         statements: Statements | None = None,
     ) -> None:
         self.done = threading.Event()
+        properties = {**properties, **_passed_over()}
         self._properties, self._take = properties, take
         self._error: Any = None
         self._closing = threading.Event()
@@ -86,6 +91,13 @@ class Debezium:
             batch = self._reader.poll(self._task)
             if batch is not None:
                 self._take(batch)
+
+
+def _passed_over() -> dict[str, str]:
+    """The property that says which statements are not looked at: those of Debezium, and ours."""
+    known = jpype.JClass("io.debezium.relational.history.SchemaHistory").DDL_FILTER
+    patterns = (str(known.defaultValueAsString()), *_OF_SERVER)
+    return {str(known.name()): ",".join(patterns)}
 
 
 def warm_up(properties: Mapping[str, str]) -> None:

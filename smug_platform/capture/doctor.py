@@ -5,7 +5,7 @@ start of an engine, where the first blocking finding ends it. Nothing is written
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import pymysql
@@ -30,6 +30,28 @@ from smug_platform.tables.table import Source
 
 # Of a first snapshot, by one engine (benchmarks/capture.py).
 _ROWS_A_SECOND = 25_000
+_CIPHER = "SHOW SESSION STATUS LIKE 'Ssl_cipher'"
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What can be captured of a source at one shard.
+
+    columns: of each table that can be read, those that need care. unreadable: the tables that this
+    user may not read, each with what says so. Their changes come with the binlog all the same.
+    """
+
+    source: Source
+    columns: Mapping[str, Columns]
+    unreadable: Mapping[str, SourceError]
+
+    def readable(self) -> Source:
+        """The source without what can't be read; raises the SourceError where nothing is left."""
+        tables = [table for table in self.source.tables if table.name not in self.unreadable]
+        if self.unreadable and not tables:
+            raise next(iter(self.unreadable.values()))
+        return replace(self.source, tables=tuple(tables))
 
 
 @dataclass(frozen=True)
@@ -64,17 +86,24 @@ def examine(shard: Shard, source: Source) -> Examined:
         return Examined(shard, [found])
 
 
-def preflight(shard: Shard, source: Source) -> Mapping[str, Columns]:
-    """Check that a shard can be captured; the columns of each table that need care.
+def preflight(shard: Shard, source: Source) -> Checked:
+    """Check that a shard can be captured.
 
-    Raises SourceError with the first blocking finding, and SourceUnavailable for what may pass.
+    Raises SourceError with the first blocking finding that is not about one table alone, and
+    SourceUnavailable for what may pass.
     """
     with connect(shard) as connection:
         examined = _examine(connection, shard, source)
+    unreadable = {}
     for finding in examined.findings:
         if finding.severity == "blocking":
-            raise SourceError(finding.problem, remedy=finding.remedy)
-    return {name: held.columns for name, held in examined.tables.items()}
+            error = SourceError(finding.problem, remedy=finding.remedy)
+            if not finding.table:
+                raise error
+            unreadable[finding.table] = error
+    held = {name: one for name, one in examined.tables.items() if name not in unreadable}
+    columns = {name: one.columns for name, one in held.items()}
+    return Checked(source, columns, unreadable)
 
 
 def _examine(connection: Connection, shard: Shard, source: Source) -> Examined:
@@ -82,15 +111,19 @@ def _examine(connection: Connection, shard: Shard, source: Source) -> Examined:
     tables = read_tables(connection, source)
     found = list(find_in_variables(variables, shard.name))
     if not any(finding.check == "binlog" for finding in found):  # else its questions are refused
-        found += find_in_rights(connection, shard, source, variables=variables, tables=tables)
+        found += find_in_rights(connection, shard, source, variables=variables)
         found += _in_binlog(connection, shard, source, variables)
     if not tables and source.tables and not _has_database(connection, source):
+        found = [finding for finding in found if not finding.table]
         found.append(_no_database(shard, source))
     else:
+        hidden = {finding.table for finding in found}
         for table in source.tables:
-            found += find_in_table(source, table, tables.get(table.name), shard.name)
+            if table.name not in hidden:
+                found += find_in_table(source, table, tables.get(table.name), shard.name)
         found += _of_first_snapshot(shard, variables, _rows_at_once(source, tables))
     found += _in_time_zones(connection, shard)
+    found += find_in_transit(shard, str(ask_one(connection, _CIPHER)["Value"]))
     return Examined(shard, found, variables, tables)
 
 
@@ -187,6 +220,19 @@ def _in_time_zones(connection: Connection, shard: Shard) -> Iterator[Finding]:
             f"{shard.name}: its time zone tables are empty",
             "nothing for capture, which reads in +00:00; clients that name a zone need"
             " mysql_tzinfo_to_sql",
+        )
+
+
+def find_in_transit(shard: Shard, cipher: str) -> Iterator[Finding]:
+    """Whether what is read can be read by others on its way. cipher: of the connection, or ""."""
+    if not cipher and shard.host not in _LOOPBACK:
+        yield Finding(
+            "warning",
+            "encryption",
+            shard.name,
+            f"{shard.name}: the connection to {shard.host} is not encrypted",
+            "set SMUG_MYSQL_SSL_MODE to verify_identity and SMUG_MYSQL_SSL_CA, and require TLS at"
+            " the server (require_secure_transport)",
         )
 
 

@@ -8,24 +8,26 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smug_platform.capture import debezium as connectors
+from smug_platform.capture.access import admitted
 from smug_platform.capture.begin import begin
 from smug_platform.capture.chunks import Chunks
-from smug_platform.capture.config import captured, engine_properties, streamed
+from smug_platform.capture.config import engine_properties, streamed
 from smug_platform.capture.debezium import Debezium
 from smug_platform.capture.doctor import preflight
-from smug_platform.capture.failures import NeedsSnapshot, Renumbered, SourceUnavailable
+from smug_platform.capture.failures import NeedsSnapshot, Refused, Renumbered
 from smug_platform.capture.jvm import start_jvm
 from smug_platform.capture.publisher import Publisher
+from smug_platform.capture.requests import Requests
 from smug_platform.capture.reread import Reread
 from smug_platform.capture.sink import NOTHING_LANDED, Landed, Sink
 from smug_platform.capture.statements import Statements
 from smug_platform.capture.status import Meter, Phase, Status
 from smug_platform.capture.store import Hold, LeaseLost
-from smug_platform.capture.watch import Place, Watch
+from smug_platform.capture.watch import STALL_SECONDS, Place, Watch
 from smug_platform.errors import SmugError, SourceError
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source
@@ -106,57 +108,68 @@ class Engine:
         self._tell()
 
     def _capture(self) -> None:
+        run = self._begin()
+        run.publisher.start()
+        run.debezium.start()
+        is_over = False
+        try:
+            asked = self._attend(run)
+            if asked is not None:
+                is_free = run.chunks.close(_CLOSE_SECONDS)  # else the next run comes to it
+                is_over = not (asked[0] and is_free) or self._read_anew(*asked, run)
+        finally:
+            run.chunks.close(_CLOSE_SECONDS)
+            run.publisher.close(_CLOSE_SECONDS)
+            run.debezium.close()
+        if self._stopping.is_set() or is_over:
+            return
+        if failure := run.publisher.failure or run.chunks.failure:
+            raise failure
+        raise run.debezium.failure(self._shard.name)
+
+    def _begin(self) -> "_Run":
+        """Find the place, and make what captures from there."""
         before = self._hold.state()
-        self._source = streamed(self._declared(), before.tables if before else None)
-        columns = preflight(self._shard, self._source)
+        declared = streamed(self._declared(), before.tables if before else None)
+        checked = preflight(self._shard, declared)
         start_jvm(self._logs)
         state, decision, history = begin(
-            self._hold, self._folder, self._shard, self._source, self._sink, landed=self._landed
+            self._hold, self._folder, self._shard, checked, self._sink, landed=self._landed
         )
+        source = streamed(declared, state.tables)
         note = f"new snapshot: {decision.reason}" if decision.reason else ""
         phase: Phase = "streaming" if state.is_whole else "snapshot"
         self._meter.begin(phase, state.epoch, state.position, note=note)
         self._tell()
-        publisher = Publisher(self._hold, self._sink, state, self._meter, history=history)
         unread = [one.table for one in state.unread] if decision.snapshot else []
         properties = engine_properties(
-            self._shard, self._source, self._folder, columns=columns, unread=unread
+            admitted(self._shard), source, self._folder, columns=checked.columns, unread=unread
         )
-        statements = Statements(self._shard, self._source)
-        debezium = Debezium(self._shard.name, properties, publisher.offer, statements=statements)
-        chunks = Chunks(
-            self._hold, self._shard, self._source, publisher=publisher, meter=self._meter
+        publisher = Publisher(self._hold, self._sink, state, self._meter, history=history)
+        requests = Requests(
+            self._hold, self._shard, source, declared=self._declared, meter=self._meter
         )
-        publisher.start()
-        debezium.start()
-        is_over = False
-        try:
-            asked = self._attend(publisher, chunks, debezium.done)
-            if asked is not None:
-                is_over = not asked[0] or self._read_anew(*asked, publisher, debezium)
-        finally:
-            chunks.close()
-            publisher.close(_CLOSE_SECONDS)
-            debezium.close()
-        if self._stopping.is_set() or is_over:
-            return
-        if failure := publisher.failure or chunks.failure:
-            raise failure
-        raise debezium.failure(self._shard.name)
+        for table in checked.unreadable.keys() & set(source.names):
+            requests.hide(table, checked.unreadable[table])
+        statements = Statements(self._shard, source)
+        return _Run(
+            publisher,
+            Debezium(self._shard.name, properties, publisher.offer, statements=statements),
+            Chunks(self._hold, self._shard, source, publisher=publisher, meter=self._meter),
+            requests,
+        )
 
-    def _attend(
-        self, publisher: Publisher, chunks: Chunks, done: threading.Event
-    ) -> tuple[str, int] | None:
+    def _attend(self, run: "_Run") -> tuple[str, int] | None:
         """Until the engine ends or is to end: tell the status, and watch the server.
 
         Returns the table that is to be read, and when that was asked; "" for a run that ends
         because less is declared than it captures.
         """
-        watch = Watch(self._shard)
+        publisher, chunks, watch = run.publisher, run.chunks, Watch(self._shard)
         watch.begin()
         told = time.monotonic()
         watched = told - _WATCH_SECONDS + _FIRST_WATCH_SECONDS
-        while not done.wait(_TICK_SECONDS):
+        while not run.debezium.done.wait(_TICK_SECONDS):
             if self._stopping.is_set() or publisher.failure or chunks.failure:
                 return None
             if not publisher.state.in_snapshot:
@@ -166,37 +179,13 @@ class Engine:
                 told = now
                 self._tell()
             if now - watched >= _WATCH_SECONDS:
-                _look(watch, publisher)
-                if not publisher.state.in_snapshot and (asked := self._asked(publisher)):
+                self._look(watch, publisher)
+                if not publisher.state.in_snapshot and (asked := _asked(run)):
                     return asked
                 watched = time.monotonic()
         return None
 
-    def _asked(self, publisher: Publisher) -> tuple[str, int] | None:
-        """The table to be read next: first those that were declared since, and can be read."""
-        declared, asked = self._declared(), self._hold.asked()
-        if captured(streamed(declared, publisher.state.tables)) != captured(self._source):
-            return "", 0
-        if publisher.state.unread:
-            return None
-        known = {table.name for table in self._source.tables}
-        for table in declared.tables:
-            if table.name not in known and self._is_readable(replace(declared, tables=(table,))):
-                return table.name, asked.get(table.name, 0)
-        return next((one for one in asked.items() if one[0] in known), None)
-
-    def _is_readable(self, added: Source) -> bool:
-        """Whether a table that was declared meanwhile can be captured; says what it waits for."""
-        try:
-            preflight(self._shard, added)
-        except SourceUnavailable:
-            return False
-        except SourceError as error:
-            self._meter.say(f"waits: {error}")
-            return False
-        return True
-
-    def _read_anew(self, table: str, at: int, publisher: Publisher, debezium: Debezium) -> bool:
+    def _read_anew(self, table: str, at: int, run: "_Run") -> bool:
         """Read one table while the stream waits; whether this run is at its end then.
 
         A table that can't be read is asked for no more: the stream goes on without.
@@ -206,15 +195,16 @@ class Engine:
             self._declared(),
             table,
             asked_at=at,
-            publisher=publisher,
+            folder=self._folder,
+            publisher=run.publisher,
             meter=self._meter,
         )
         try:
             reread.start()
             while not reread.is_done:
-                if self._stopping.wait(_TICK_SECONDS) or publisher.failure is not None:
+                if self._stopping.wait(_TICK_SECONDS) or run.publisher.failure is not None:
                     return False
-                if debezium.done.is_set() and not publisher.has_stopped.is_set():
+                if run.debezium.done.is_set() and not run.publisher.has_stopped.is_set():
                     return False
                 self._tell()
             if reread.in_chunks:
@@ -228,6 +218,18 @@ class Engine:
         self._hold.answer(table, at)
         return True
 
+    def _look(self, watch: Watch, publisher: Publisher) -> None:
+        """Look at the server. It may not let us in, while a password is rotated say: the binlog
+        comes on a connection that stands, and as long as it does capture goes on.
+        """
+        try:
+            _look(watch, publisher)
+            self._meter.go_on(self._shard.name)
+        except Refused as error:
+            self._meter.wait_for(self._shard.name, str(error))
+            if self._meter.silence(time.time()) > STALL_SECONDS:
+                raise
+
     def _tell(self) -> None:
         self._on_status(self.status)
 
@@ -237,6 +239,26 @@ class Engine:
         if state is not None:
             new_epoch = isinstance(error, Renumbered)
             self._hold.save(state.due(error.problem, new_epoch=new_epoch))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What captures in one run of an engine."""
+
+    publisher: Publisher
+    debezium: Debezium
+    chunks: Chunks
+    requests: Requests
+
+
+def _asked(run: _Run) -> tuple[str, int] | None:
+    """What is asked for and needs a run of its own; rows by a condition are begun with here."""
+    state, busy = run.publisher.state, run.chunks.is_busy
+    if asked := run.requests.next(state, busy=busy):
+        return asked
+    if found := tuple(run.requests.filtered(state)):
+        run.publisher.remember(lambda state: replace(state, unread=(*state.unread, *found)))
+    return None
 
 
 def _look(watch: Watch, publisher: Publisher) -> None:

@@ -1,8 +1,8 @@
 """What can go wrong at the source, by what puts it right.
 
-Three kinds: it may pass (`SourceUnavailable`: try again later), a new snapshot puts it right
-(`NeedsSnapshot` and its children: the engine notes it and the next start does it), or a person has
-to (plain `SourceError`).
+Three kinds: it may pass (`SourceUnavailable` and `Refused`: try again later), a new snapshot puts
+it right (`NeedsSnapshot` and its children: the engine notes it and the next start does it), or a
+person has to (plain `SourceError`).
 """
 
 import re
@@ -16,6 +16,12 @@ class SourceUnavailable(SourceError):
 
     def __init__(self, problem: str, *, remedy: str) -> None:
         super().__init__(problem, remedy=remedy, passes=True)
+
+
+class Refused(SourceUnavailable):
+    """The server does not let us in, or is not the one that is trusted, as while a password or a
+    certificate is rotated. Connections that stand are not touched by it.
+    """
 
 
 class NeedsSnapshot(SourceError):
@@ -66,6 +72,7 @@ _PURGED = (
     "no longer available on the server",
 )
 _DRIFT = ("internal schema size", "column count", "schema isn't known", "schema is not known")
+_BROKEN_OFF = ("could not find next log",)
 _RENUMBERED = ("bogus data in log event", "event checksum", "client requested master to start")
 _CLASS_NAME = re.compile(r"(?:[a-z]\w*\.)+[A-Z][\w$]*(?::\s*)?")
 _EMPTY_WORDS = (
@@ -116,7 +123,13 @@ def classify(shard: str, chain: list[str]) -> SourceError:
             "the binlog is not the one that capture was reading",
             NOTHING_TO_DO,
         ),
-        (_DENIED, SourceError, "the server refuses the user", "check its password and grants"),
+        (
+            _BROKEN_OFF,
+            SourceUnavailable,
+            "the binlog breaks off where it was read",
+            "nothing to do: capture connects anew, and looks what has become of it",
+        ),
+        (_DENIED, Refused, "the server refuses the user", "check its password and grants"),
         (_LOST, SourceUnavailable, "the server can't be reached", "check that it is running"),
     )
     for words, kind, problem, remedy in kinds:

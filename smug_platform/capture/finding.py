@@ -10,7 +10,8 @@ SEVERITIES: tuple[Severity, ...] = ("blocking", "warning", "note")
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found. check: its name, the same on every shard; shard: where.
+    """What was found. check: its name, the same on every shard; shard: where. table: the one that
+    it is about where it stops no other, else "".
 
     blocking: capture can't begin, or would lose changes. warning: some changes would not come, or
     a mishap can't be made good. note: to know.
@@ -21,6 +22,7 @@ class Finding:
     shard: str
     problem: str
     remedy: str
+    table: str = ""
 
 
 def by_severity(findings: Iterable[Finding]) -> list[Finding]:

@@ -54,6 +54,27 @@ class History:
             self._kept += len(whole)
         return self.names
 
+    def add_table(self, name: str, text: bytes, offset: str) -> None:
+        """Store what is said of a table that no statement speaks of yet.
+
+        A table that this user saw nothing of when the others were described, say. name: with its
+        database, as Debezium has it. text: the history of an engine that read it. offset: from
+        which the next run goes on; it stands there.
+        """
+        known = self._hold.history(self.names) or b""
+        if any(name in _changed(line) for line in known.splitlines()):
+            return
+        place = orjson.loads(offset)
+        lines = [orjson.loads(line) for line in text.splitlines() if name in _changed(line)]
+        added = b"".join(orjson.dumps(line | {"position": place}) + b"\n" for line in lines)
+        if added:
+            self.names = self._hold.add_history(self.names, added)
+
+
+def _changed(line: bytes) -> set[str]:
+    """The names of the tables of which a line says how they are."""
+    return {str(change["id"]) for change in orjson.loads(line).get("tableChanges") or ()}
+
 
 def _up_to(offset: dict[str, Any], text: bytes) -> Iterator[bytes]:
     """The lines of statements that end at an offset or before; of copies the first."""

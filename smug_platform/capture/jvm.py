@@ -19,6 +19,7 @@ import jpype.config
 
 from smug_platform.capture.converters import define_converters
 from smug_platform.capture.events import define_events
+from smug_platform.capture.failures import Refused
 
 LOG = "debezium.log"
 CACHE = Path(sys.prefix) / "capture.aot"
@@ -137,6 +138,34 @@ def write_offsets(path: Path, shard: str, offset: str) -> None:
         stream.flush()
     finally:
         file.close()
+
+
+def write_trusted(path: Path, certificates: Path, *, password: str) -> None:
+    """Write certificates of a PEM file as Java keeps those that it trusts.
+
+    Raises SourceError where they can't be read.
+    """
+    store = jpype.JClass("java.security.KeyStore").getInstance("JKS")
+    store.load(None, None)
+    try:
+        file = jpype.JClass("java.io.FileInputStream")(str(certificates))
+        try:
+            factory = jpype.JClass("java.security.cert.CertificateFactory").getInstance("X.509")
+            found = list(factory.generateCertificates(file))
+        finally:
+            file.close()
+    except jpype.JException as error:
+        raise Refused(
+            f"the certificates of {certificates} can't be read ({error.getMessage()})",
+            remedy="let SMUG_MYSQL_SSL_CA name a PEM file of those that are trusted",
+        ) from None
+    for number, certificate in enumerate(found):
+        store.setCertificateEntry(str(number), certificate)
+    out = jpype.JClass("java.io.FileOutputStream")(str(path))
+    try:
+        store.store(out, jpype.JString(password).toCharArray())
+    finally:
+        out.close()
 
 
 def messages(error: Any) -> list[str]:

@@ -53,6 +53,7 @@ class Pieces:
     def __post_init__(self) -> None:
         self._size = min(_FIRST_ROWS, _PIECE_ROWS)
         self._most = _MOST_BYTES
+        self._filter = ""
 
     def read(self, unread: Unread, *, until: float) -> Iterator[tuple[list[Row], Unread | None]]:
         """Batches of rows, each with how far the table is read then; None at its end.
@@ -61,6 +62,9 @@ class Pieces:
         """
         self._most = self._glue_at_most()
         self._keep_from_altering()
+        # Of a piece, so that one takes as long as it may: where no index helps, a condition that is
+        # true of few rows has all of them read.
+        self._filter = f" AND ({unread.where})" if unread.where else ""
         high = unread.high or self._key("", "DESC")
         while high is not None and time.monotonic() < until:
             last = self._key(self._where(unread.low, high), number=self._size)
@@ -123,13 +127,13 @@ class Pieces:
         pair = f"CONCAT({self.image.key}, '{_BETWEEN}', {self.image.row})"
         glued = f"CAST(GROUP_CONCAT({pair} SEPARATOR '{_BETWEEN}') AS BINARY)"
         with self.connection.cursor(Cursor) as cursor:
-            cursor.execute(f"SELECT COUNT(*), {glued} FROM {self.name}{where}")
+            cursor.execute(f"SELECT COUNT(*), {glued} FROM {self.name}{where}{self._filter}")
             ((count, text),) = cursor.fetchall()
         parts = text.split(_BETWEEN.encode()) if text else []
         # What was cut is as long as may be, but for the rest of a character.
         if len(parts) != 2 * count or (text and len(text) > self._most - 8):
             return None
-        wanted = _PIECE_BYTES * count // len(text) if text else _PIECE_ROWS
+        wanted = _PIECE_BYTES * self._size // len(text) if text else _PIECE_ROWS
         self._size = max(1, min(_PIECE_ROWS, 4 * self._size, wanted))
         return list(zip(parts[::2], parts[1::2], strict=True))
 
@@ -138,7 +142,7 @@ class Pieces:
         ends, cells = self.image.ends, [cell.sql for cell in self.image.cells]
         query = (
             f"SELECT {', '.join((f'CAST({self.image.key} AS BINARY)', *ends, *cells))}"
-            f" FROM {self.name}{where} ORDER BY {self.image.order()}"
+            f" FROM {self.name}{where}{self._filter} ORDER BY {self.image.order()}"
         )
         with self.connection.cursor(SSCursor) as cursor:
             cursor.execute(query)

@@ -53,7 +53,7 @@ class Publisher:
     def __init__(
         self, hold: Hold, sink: Sink, state: State, meter: Meter, *, history: History
     ) -> None:
-        self._hold, self._sink, self._meter, self._history = hold, sink, meter, history
+        self._hold, self._sink, self._meter, self.history = hold, sink, meter, history
         self._shard = shard = hold.lease.shard
         self._state = state
         self._lock, self._turn = threading.Lock(), threading.Lock()
@@ -240,7 +240,7 @@ class Publisher:
         offset = json.loads(state.offset or "{}")
         if "event" in offset:  # then its place is where a transaction begins
             self.begun = str(offset["file"]), int(offset["pos"])
-        history = self._history.keep()  # before the offset that needs it
+        history = self.history.keep()  # before the offset that needs it
         with self._lock:
             if self._state.in_snapshot and not state.in_snapshot and not state.unread:
                 self._meter.enter("streaming")

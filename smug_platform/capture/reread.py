@@ -16,6 +16,7 @@ from pathlib import Path
 import orjson
 
 from smug_platform.capture import server as source_server
+from smug_platform.capture.access import admitted
 from smug_platform.capture.config import captured, engine_properties
 from smug_platform.capture.consumer import Batch
 from smug_platform.capture.contract import read_tables
@@ -34,7 +35,6 @@ from smug_platform.tables.table import Source
 _MEMORY = {
     "snapshot.mode": "initial_only",
     "offset.storage": "org.apache.kafka.connect.storage.MemoryOffsetBackingStore",
-    "schema.history.internal": "io.debezium.relational.history.MemorySchemaHistory",
     # The CREATE of another table would tell its readers that its rows follow.
     "schema.history.internal.store.only.captured.tables.ddl": "true",
     # Else it waits for a minute to register its metrics under the names of the stream's.
@@ -42,12 +42,13 @@ _MEMORY = {
     # It stands still while the stream comes up to it: the server must not hang up meanwhile.
     "driver.sessionVariables": "net_write_timeout=86400",
 }
+_HISTORY_FILE = "schema.history.internal.file.filename"
 _TICK_SECONDS = 0.1
 
 
 class Reread:
     """The snapshot of one table. publisher: of the shard's stream, which takes its rows too.
-    asked_at: when it was asked for, 0 if it was not.
+    asked_at: when it was asked for, 0 if it was not. folder: of the shard's run.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class Reread:
         table: str,
         *,
         asked_at: int,
+        folder: Path,
         publisher: Publisher,
         meter: Meter,
     ) -> None:
         self._shard, self._table, self._asked_at = shard, source.table(table), asked_at
         self._source = replace(source, tables=(self._table,))
         self._publisher, self._meter = publisher, meter
+        self._folder, self._history = folder, folder / "table.jsonl"
         self._rows, self._about, self._is_read = 0, 0, threading.Event()
         self._unread: Unread | None = None
         self._debezium: Debezium | None = None
@@ -74,19 +77,23 @@ class Reread:
         The stream stops first, where it is: had it passed the place of the snapshot when that is
         told, what it sent from there on would stand before the DROP that comes then.
         """
-        columns = preflight(self._shard, self._source)
+        checked = preflight(self._shard, self._source)
+        checked.readable()
         self._publisher.stop_before()
         while not self._publisher.has_stopped.wait(_TICK_SECONDS):
             if self._publisher.is_closed:
                 return
         self._prepare(self._publisher.state)
         unread = [self._table.name] if self.in_chunks else []
+        shard = admitted(self._shard)
         properties = engine_properties(
-            self._shard, self._source, Path(), columns=columns, unread=unread
+            shard, self._source, self._folder, columns=checked.columns, unread=unread
         )
+        self._history.unlink(missing_ok=True)
         self._meter.read_anew(self._table.name, 0, self._about)
         name = f"{self._shard.name}-{self._table.name}"
-        self._debezium = Debezium(name, properties | _MEMORY, self._take)
+        properties |= _MEMORY | {_HISTORY_FILE: str(self._history)}
+        self._debezium = Debezium(name, properties, self._take)
         self._debezium.start()
 
     @property
@@ -148,7 +155,10 @@ class Reread:
         unread = tuple(one for one in state.unread if one.table != self._table.name)
         if self._unread is not None:
             unread += (self._unread,)
-        return replace(state, tables=tables, unread=unread)
+        history = self._publisher.history
+        name = f'"{self._source.database}"."{self._table.name}"'
+        history.add_table(name, self._history.read_bytes(), state.offset or "{}")
+        return replace(state, tables=tables, unread=unread, history=history.names)
 
 
 def check_server(connection: source_server.Connection, shard: Shard, state: State) -> None:

@@ -8,19 +8,22 @@ reading as a replica needs it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
 import pymysql
 
+from smug_platform.capture.contract import quoted
 from smug_platform.capture.finding import Finding
 from smug_platform.capture.server import (
     LACKS_PRIVILEGE,
     Connection,
     ask_all,
+    may_select,
     newest_position,
 )
 from smug_platform.capture.variables import Variables
+from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
 from smug_platform.tables.table import Source
 
@@ -28,14 +31,9 @@ _GRANT = re.compile(r"GRANT (?P<rights>.*?) ON (?P<database>\S+)\.\S+ TO ")
 
 
 def find_in_rights(
-    connection: Connection,
-    shard: Shard,
-    source: Source,
-    *,
-    variables: Variables,
-    tables: Iterable[str],
+    connection: Connection, shard: Shard, source: Source, *, variables: Variables
 ) -> Iterator[Finding]:
-    """A finding for each privilege that is missing. tables: those that the user sees."""
+    """A finding for each privilege that is missing."""
     tries: tuple[tuple[str, Callable[[], object]], ...] = (
         ("REPLICATION CLIENT", lambda: newest_position(connection)),
         ("REPLICATION SLAVE", lambda: _try_as_replica(connection, variables)),
@@ -45,10 +43,10 @@ def find_in_rights(
     for privilege, attempt in tries:
         if not _may(attempt):
             yield _lacks(shard, privilege, "*.*")
-    for name in tables:
-        where = f"`{source.database}`.`{name}`"
-        if not _may(lambda where=where: ask_all(connection, f"SELECT * FROM {where} LIMIT 0")):  # type: ignore[misc]
-            yield _lacks(shard, "SELECT", where)
+    for table in source.tables:
+        where = f"{quoted(source.database)}.{quoted(table.name)}"
+        if not may_select(connection, where):
+            yield _lacks(shard, "SELECT", where, table=table.name)
     if not _is_granted(connection, "LOCK TABLES", source.database):
         yield _cannot_lock(shard, variables)
 
@@ -70,14 +68,22 @@ def _may(attempt: Callable[[], object]) -> bool:
     return True
 
 
-def _lacks(shard: Shard, privilege: str, where: str) -> Finding:
+def _lacks(shard: Shard, privilege: str, where: str, *, table: str = "") -> Finding:
+    on = f" on {table}" if table else ""
     return Finding(
         "blocking",
         f"privilege {privilege}",
         shard.name,
-        f"{shard.name}: user {shard.user!r} lacks the privilege {privilege}",
+        f"{shard.name}: user {shard.user!r} lacks the privilege {privilege}{on}",
         f"GRANT {privilege} ON {where} TO that user",
+        table,
     )
+
+
+def lacks_select(shard: Shard, table: str, where: str) -> SourceError:
+    """That the user may not read a table. where: its name, quoted."""
+    finding = _lacks(shard, "SELECT", where, table=table)
+    return SourceError(finding.problem, remedy=finding.remedy)
 
 
 def _is_granted(connection: Connection, privilege: str, database: str = "") -> bool:

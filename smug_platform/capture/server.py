@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import pymysql
 from pymysql.cursors import DictCursor
 
+from smug_platform.capture.access import enter
 from smug_platform.capture.epoch import Server
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.state import Mark
@@ -22,10 +23,9 @@ from smug_platform.capture.variables import Variables
 from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
 
-_ACCESS_DENIED = (1044, 1045, 1698)
-LACKS_PRIVILEGE = (1142, 1227)
+LACKS_PRIVILEGE = (1142, 1143, 1227)
 _REFUSED = (1044, 1045, *LACKS_PRIVILEGE)
-_NO_BINLOG, _WRONG_PLACE, _NO_SUCH_TABLE = 1381, 1220, 1146
+_NO_BINLOG, _WRONG_PLACE, _NO_SUCH_TABLE, _NO_SUCH_DATABASE = 1381, 1220, 1146, 1049
 _LOCK_SECONDS = 10
 # A transaction of one row, from its number to its commit.
 _MARK_EVENTS = 5
@@ -53,27 +53,7 @@ class Run:
 def connect(shard: Shard) -> Iterator[Connection]:
     """A connection to a shard; raises SourceError, and SourceUnavailable for what may pass."""
     where = f"{shard.name} at {shard.host}:{shard.port}"
-    try:
-        connection = pymysql.connect(
-            host=shard.host,
-            port=shard.port,
-            user=shard.user,
-            password=shard.password,
-            charset="utf8mb4",
-            autocommit=True,
-            connect_timeout=5,
-            read_timeout=30,
-            cursorclass=DictCursor,
-        )
-    except pymysql.err.OperationalError as error:
-        if error.args[0] in _ACCESS_DENIED:
-            raise SourceError(
-                f"{where} refuses user {shard.user!r}",
-                remedy="check SMUG_MYSQL_USER and SMUG_MYSQL_PASSWORD",
-            ) from None
-        raise SourceUnavailable(
-            f"{where} can't be reached", remedy="start it (locally: smug up), or check its address"
-        ) from None
+    connection = enter(shard, where)
     try:
         yield connection
     except pymysql.err.Error as error:
@@ -225,6 +205,21 @@ def make_mark(connection: Connection, file: str, pos: int) -> Mark | None:
         return None
     told = "\n".join(f"{e['Pos']} {e['Event_type']} {e['Info']}" for e in events)
     return Mark(file, pos, hashlib.sha256(told.encode()).hexdigest())
+
+
+def may_select(connection: Connection, name: str) -> bool:
+    """Whether this user may read a table, all of it; also when there is none. name: quoted.
+
+    A table of which the user has no right at all is not told from one that is not there.
+    """
+    try:
+        connection.cursor().execute(f"SELECT * FROM {name} LIMIT 0")
+    except pymysql.err.Error as error:
+        if error.args[0] in LACKS_PRIVILEGE:
+            return False
+        if error.args[0] not in (_NO_SUCH_TABLE, _NO_SUCH_DATABASE):
+            raise
+    return True
 
 
 def count_about(connection: Connection, database: str, table: str) -> int:

@@ -31,6 +31,7 @@ class Unread:
     last key that has been published and the last of all, as `images` tells them; None before the
     first. rows: published so far. numbers: the key's columns where all are integers, else empty.
     sent: up to which key rows may be on the stream; noted before they are sent.
+    where: the condition of the rows that are read, "" for all.
     """
 
     table: str
@@ -40,6 +41,7 @@ class Unread:
     rows: int = 0
     numbers: tuple[str, ...] = ()
     sent: tuple[str, ...] | None = None
+    where: str = ""
 
     @property
     def is_in_doubt(self) -> bool:

@@ -78,6 +78,7 @@ class Meter:
         self._source_time: float | None = None
         self._heard: float | None = None
         self._note = ""
+        self._waits: dict[str, str] = {}
 
     def begin(self, phase: Phase, epoch: int, position: Position | None, *, note: str) -> None:
         """Begin where the state says; the note is of the whole run."""
@@ -112,9 +113,15 @@ class Meter:
         """Nothing is read any more, and nothing waits to be."""
         self._set(phase="streaming", reading="", in_pieces=False, note=self._note)
 
-    def say(self, note: str) -> None:
-        """What a person should know meanwhile."""
-        self._set(note=note)
+    def wait_for(self, table: str, why: str) -> None:
+        """A table waits until a person does something."""
+        with self._lock:
+            self._waits[table] = f"waits: {why}"
+
+    def go_on(self, table: str) -> None:
+        """A table waits no more."""
+        with self._lock:
+            self._waits.pop(table, None)
 
     def warm(self, heat: Heat | None) -> None:
         """How evenly the stream was written lately."""
@@ -124,6 +131,10 @@ class Meter:
         """The engine gave a sign of life: changes or a heartbeat."""
         self._heard = now
 
+    def silence(self, now: float) -> float:
+        """Seconds since the last sign of life."""
+        return now - self._heard if self._heard else 0.0
+
     def catch_up(self) -> None:
         """The source has nothing newer than what was counted."""
         self._source_time = None
@@ -131,8 +142,10 @@ class Meter:
     def read(self, now: float) -> Status:
         """The status at this moment."""
         lag = 0.0 if self._source_time is None else max(0.0, now - self._source_time)
-        silence = now - self._heard if self._heard and self._status.phase == "streaming" else 0.0
+        silence = self.silence(now) if self._status.phase == "streaming" else 0.0
         lag = max(lag, silence if silence > _SILENCE_SECONDS else 0.0)
+        with self._lock:
+            notes = dict.fromkeys(filter(None, (self._status.note, *self._waits.values())))
         before = [total for at, total in tuple(self._totals) if at < now - _RATE_SECONDS]
         counted = self._status.events - (before[-1] if before else 0)
         return replace(
@@ -140,6 +153,7 @@ class Meter:
             rate=round(counted / _RATE_SECONDS, 1),
             lag=round(lag, 3),
             heard=self._heard is not None,
+            note="; ".join(notes),
             updated_at=now,
         )
 

@@ -6,6 +6,7 @@ written only under the counter that stands on it. So a worker that lost its leas
 can write nothing, whatever its clock says.
 """
 
+import hashlib
 import threading
 import time
 import zlib
@@ -17,7 +18,7 @@ from smug_platform.capture.state import State, decode_state, encode_state
 from smug_platform.capture.status import Status, decode_status, encode_status
 from smug_platform.errors import StateError
 
-LEASES, WORKERS, _ASKED = "leases", "workers", "snapshots"
+LEASES, WORKERS, _ASKED, _FILTERED = "leases", "workers", "snapshots", "filtered"
 _STATE, _HISTORY = "state", "history/"
 # DynamoDB holds 400 KB an item, its names included.
 _PART_BYTES = 300_000
@@ -43,6 +44,15 @@ class Lease:
     taken_at: int = 0
 
 
+@dataclass(frozen=True)
+class Filtered:
+    """Rows of a table that were asked for, at (nanoseconds since 1970). where: their condition."""
+
+    table: str
+    where: str
+    at: int
+
+
 class Store:
     """The leases of all shards, and what they protect. seconds: that a lease lives unrenewed."""
 
@@ -65,10 +75,22 @@ class Store:
         text = self._items.get(LEASES, shard).get("status")
         return decode_status(str(text)) if text else None
 
-    def ask(self, shard: str, table: str) -> None:
-        """Ask for a table to be read anew, by whoever captures the shard."""
-        fields: Fields = {"asked_at": time.time_ns()}
-        self._items.update(_ASKED, f"{shard}/{table}", fields, expect={})
+    def ask(self, shard: str, table: str, where: str = "") -> None:
+        """Ask for a table to be read anew, by whoever captures the shard; or only those of its rows
+        that a condition is true of.
+        """
+        told: Fields = {"where": where} if where else {}
+        fields: Fields = {**told, "asked_at": time.time_ns()}
+        self._items.update(*_request(shard, table, where), fields, expect={})
+
+    def filtered(self, shard: str) -> list[Filtered]:
+        """The rows that are to be read anew, first asked first."""
+        found = [
+            Filtered(name.split("/")[1], str(item["where"]), int(item["asked_at"]))
+            for name, item in self._items.group(_FILTERED).items()
+            if name.partition("/")[0] == shard
+        ]
+        return sorted(found, key=lambda one: one.at)
 
     def asked(self, shard: str) -> dict[str, int]:
         """The tables that are to be read anew, first asked first; when (nanoseconds since 1970)."""
@@ -79,9 +101,9 @@ class Store:
         }
         return dict(sorted(found.items(), key=lambda one: one[1]))
 
-    def answer(self, shard: str, table: str, asked_at: int) -> None:
-        """A table was read anew, or can't be. One that was asked for again since stays."""
-        self._items.remove(_ASKED, f"{shard}/{table}", expect={"asked_at": asked_at})
+    def answer(self, shard: str, table: str, asked_at: int, where: str = "") -> None:
+        """A table was read anew, or can't be. What was asked for again since stays."""
+        self._items.remove(*_request(shard, table, where), expect={"asked_at": asked_at})
 
     def take(self, shard: str, worker: str, seen: Lease | None) -> "Hold | None":
         """Take a lease that stands as it was seen; None when it stands so no more."""
@@ -169,13 +191,17 @@ class Hold:
         """The tables of the shard that are to be read anew, as in the store."""
         return self._store.asked(self._lease.shard)
 
-    def ask(self, table: str) -> None:
-        """Ask for a table of the shard to be read anew."""
-        self._store.ask(self._lease.shard, table)
+    def filtered(self) -> list[Filtered]:
+        """The rows of the shard's tables that are to be read anew, as in the store."""
+        return self._store.filtered(self._lease.shard)
 
-    def answer(self, table: str, asked_at: int) -> None:
+    def ask(self, table: str, where: str = "") -> None:
+        """Ask for a table of the shard to be read anew, or for some of its rows."""
+        self._store.ask(self._lease.shard, table, where)
+
+    def answer(self, table: str, asked_at: int, where: str = "") -> None:
         """A table was read anew, or can't be."""
-        self._store.answer(self._lease.shard, table, asked_at)
+        self._store.answer(self._lease.shard, table, asked_at, where)
 
     def state(self) -> State | None:
         """What the shard's capture remembers."""
@@ -229,6 +255,13 @@ class Hold:
         if not self._items.update(LEASES, lease.shard, fields, expect=mine):
             self._until = float("-inf")
             raise LeaseLost(lease.shard)
+
+
+def _request(shard: str, table: str, where: str) -> tuple[str, str]:
+    """Group and name of a request: each condition is one of its own."""
+    if not where:
+        return _ASKED, f"{shard}/{table}"
+    return _FILTERED, f"{shard}/{table}/{hashlib.sha256(where.encode()).hexdigest()}"
 
 
 def _lease(shard: str, item: Item) -> Lease:

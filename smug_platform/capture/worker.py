@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from smug_platform.capture.config import streamed
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.engine import Engine, warm_up
-from smug_platform.capture.failures import SourceUnavailable
+from smug_platform.capture.failures import Refused, SourceUnavailable
 from smug_platform.capture.keeper import Keeper, SinkFactory
 from smug_platform.capture.resources import open_store
 from smug_platform.capture.share import Claimed, Watched, plan
@@ -93,7 +93,11 @@ def _check(settings: Settings, source: Source) -> Store:
     for shard in settings.shards:
         state = store.state(shard.name)
         try:
-            preflight(shard, streamed(source, state.tables if state else None))
+            checked = preflight(shard, streamed(source, state.tables if state else None))
+            if state is None:
+                checked.readable()
+        except Refused:
+            raise
         except SourceUnavailable as error:
             _log.warning("%s", error)
     return store

@@ -68,7 +68,7 @@ def _asked(shard: ShardStatus) -> str:
     'shard_0 is to read anew: photos, albums (now photos, 7 rows of about 9)'
     """
     now = f" (now {shard.reading})" if shard.reading else ""
-    return f"{shard.name} is to read anew: {', '.join(shard.asked)}{now}"
+    return escape(f"{shard.name} is to read anew: {', '.join(shard.asked)}{now}")
 
 
 def _hot(shard: str, heat: Heat) -> str:

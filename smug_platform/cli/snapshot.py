@@ -14,6 +14,12 @@ def snapshot(
         Optional[list[str]],  # noqa: UP045  typer reads this
         typer.Option(help="A shard by name or number; all when none is given.", show_default=False),
     ] = None,
+    where: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Only rows that this is true of, in the source's SQL.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Read tables anew from the source, while capture goes on.
 
@@ -22,11 +28,18 @@ def snapshot(
     some seconds, and `smug status` shows how far it is. The shard's other tables go on, some
     seconds later; they wait for a table without a key, which can't be read in pieces.
 
+    With --where only the rows of that condition come, as they are now. None goes in this way: what
+    the source has no more, or of which the condition is not true any more, stays until the whole
+    table is read.
+
     Examples:
       smug snapshot photos
 
       smug snapshot photos albums --shard 1
+
+      smug snapshot photos --where "uploaded_at >= '2026-01-31'"
     """
+    from smug_platform.capture.filters import filtered
     from smug_platform.capture.resources import open_store
     from smug_platform.tables.flickr import FLICKR
 
@@ -44,8 +57,14 @@ def snapshot(
         raise SourceError(
             f"there is no shard {strange[0]!r}", remedy=f"choose of {', '.join(names)}"
         )
+    if where is not None and (len(tables) > 1 or not where.strip()):
+        raise SourceError("--where is one condition, for one table", remedy="ask for one at a time")
+    for each in settings.shards:
+        if where and each.name in chosen:
+            filtered(each, FLICKR, tables[0], where)  # a shard that refuses it is told before any
     store = open_store(settings)
+    rows = f" where {where}" if where else ""
     for name in chosen:
         for table in tables:
-            store.ask(name, table)
-            typer.echo(f"{table} of {name} will be read anew: see smug status")
+            store.ask(name, table, where or "")
+            typer.echo(f"{table}{rows} of {name} will be read anew: see smug status")

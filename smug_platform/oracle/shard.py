@@ -14,6 +14,7 @@ import pyarrow as pa
 import pymysql
 from pymysql.cursors import Cursor, SSCursor
 
+from smug_platform.capture.access import admitted, context_of
 from smug_platform.capture.position import file_number
 from smug_platform.errors import SourceError
 from smug_platform.oracle.canonical import Column, apart, source_piece, source_text, together
@@ -112,11 +113,14 @@ def open_view(shard: Shard, database: str) -> Iterator[View]:
 
 
 def _connect(shard: Shard) -> Connection:
+    shard = admitted(shard)
     return pymysql.connect(
         host=shard.host,
         port=shard.port,
         user=shard.user,
         password=shard.password,
+        ssl=context_of(shard),
+        ssl_disabled=shard.access.ssl_mode == "disabled",
         charset="utf8mb4",
         connect_timeout=10,
         conv={},

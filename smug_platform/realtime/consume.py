@@ -28,7 +28,7 @@ from smug_platform.realtime.delays import delays, save_delays
 from smug_platform.realtime.effects import Found, Held, Lake, effects
 from smug_platform.realtime.keep import clean, first_minute, forget
 from smug_platform.realtime.metrics import METRICS, metrics_of
-from smug_platform.realtime.sift import Key, Lane, Rows, sift
+from smug_platform.realtime.sift import Key, Lane, Rows, are_some, sift
 from smug_platform.realtime.store import Progress, Store
 from smug_platform.realtime.tally import FIRST_MINUTE, Tally, tally
 from smug_platform.realtime.watermark import advance, hear, together
@@ -176,7 +176,7 @@ class Consumer:
         }
         op = rows.changes["op"]
         is_row = pc.is_in(op, value_set=_ROWS.cast(op.type)).to_numpy()
-        is_row &= ~provisional.in_doubt(rows.changes)
+        is_row &= ~provisional.in_doubt(rows.changes) & ~are_some(rows.changes)
         pieces = provisional.pieces_of(rows)
         for part in parts(rows, tables, resets):
             self._reset(connection, known, rows, part)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,6 +28,7 @@ row's key is a delete and an insert at one position.
 START: Place = (0, 0, 0, 0)
 _FILES = 10**10
 _DIGEST_BYTES = 16
+_SOME = '"snapshot":"incremental"'
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,17 @@ def sift(rows: Rows, known: Mapping[Key, Lane]) -> tuple[Array, dict[Key, Lane]]
         mark: Place = max(lane.mark, *map(tuple, places[chosen][[np.argmax(ranks[1:])]].tolist()))
         reached[key] = Lane(mark, seen.get(mark[:2], frozenset()))
     return np.flatnonzero(counts), reached
+
+
+def are_some(changes: pa.Table) -> Array:
+    """Which are rows that were read by a condition. Nobody knows what they were before, so there is
+    nothing to take back for what they would add: they do not count.
+    """
+    found: Array = pc.fill_null(pc.match_substring(changes["payload"], _SOME), False).to_numpy()
+    for number in np.flatnonzero(found).tolist():  # a row may hold those words too
+        event = orjson.loads(changes["payload"][number].as_py())
+        found[number] = (event.get("source") or {}).get("snapshot") == "incremental"
+    return found
 
 
 def _places(changes: pa.Table) -> Array:

@@ -127,9 +127,13 @@ class Source:
     connector: Literal["mysql", "mariadb"] = "mysql"
 
     def __post_init__(self) -> None:
-        names = [table.name for table in self.tables]
-        if twice := {name for name in names if names.count(name) > 1}:
+        if twice := {name for name in self.names if self.names.count(name) > 1}:
             raise ValueError(f"source {self.database!r}: table {min(twice)!r} is declared twice")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its tables."""
+        return tuple(table.name for table in self.tables)
 
     def table(self, name: str) -> Table:
         """The table of that name; raises KeyError for one that is not declared."""

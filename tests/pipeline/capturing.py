@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pymysql
+from pymysql.cursors import Cursor
 
 from smug_platform.capture import server
 from smug_platform.capture.change import Change
@@ -85,13 +86,19 @@ class Own:
         shard, number = self.settings.shards[0], self.server_id
         self.process = start_shard(shard, self.folder, server_id=number, extra=options)
 
-    def as_root(self, *statements: str) -> None:
-        """What the capture user may not do, through the server's own socket."""
+    @contextmanager
+    def root(self) -> Iterator[Cursor]:
+        """A cursor of who may do anything, through the server's own socket."""
         socket = str(self.folder / "data" / "mariadbd.sock")
         with (
             pymysql.connect(unix_socket=socket, user="root", autocommit=True) as connection,
             connection.cursor() as cursor,
         ):
+            yield cursor
+
+    def as_root(self, *statements: str) -> None:
+        """What the capture user may not do."""
+        with self.root() as cursor:
             for statement in statements:
                 cursor.execute(statement)
 

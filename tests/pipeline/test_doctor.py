@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from smug_platform.capture import server
 from smug_platform.capture.config import replica_id
-from smug_platform.capture.doctor import examine, examine_all, preflight
+from smug_platform.capture.doctor import examine, examine_all, find_in_transit, preflight
 from smug_platform.capture.finding import Finding
 from smug_platform.cli.app import app
 from smug_platform.errors import SourceError
@@ -195,9 +195,9 @@ def test_a_finding_comes_and_goes(
         told = found(shard)
         if expected[0] == "blocking":
             with pytest.raises(SourceError):
-                preflight(shard, FLICKR)
+                preflight(shard, FLICKR).readable()
         else:
-            assert preflight(shard, FLICKR).keys() == {table.name for table in FLICKR.tables}
+            assert preflight(shard, FLICKR).columns.keys() == set(FLICKR.names)
     finally:
         healthy.as_root(*unmake)
     assert expected in told.keys() - USUAL
@@ -268,6 +268,21 @@ def test_two_shards_are_held_against_each_other(healthy: Own, fresh_shards: Sett
     assert "mood (int(11) and missing)" in differs
 
 
+@pytest.mark.parametrize(
+    ("host", "cipher", "checks"),
+    [
+        ("10.0.0.7", "", ["encryption"]),
+        ("10.0.0.7", "TLS_AES_256_GCM_SHA384", []),
+        ("127.0.0.1", "", []),
+    ],
+)
+def test_rows_that_others_can_read_on_their_way_are_told_of(
+    host: str, cipher: str, checks: list[str]
+) -> None:
+    shard = Shard("a", host, 3306, "u", "p")
+    assert [finding.check for finding in find_in_transit(shard, cipher)] == checks
+
+
 def test_what_a_server_is_started_with(tmp_path: Path) -> None:
     """Settings that a running server does not change."""
     own = Own(one_shard(local_settings(tmp_path)), tmp_path / "mysql")
@@ -321,4 +336,5 @@ def test_the_command_prints_a_table_or_json_and_ends_with_1_when_it_blocks(
         "shard": "shard_0",
         "problem": "shard_0: binlog_row_image is MINIMAL",
         "remedy": "set it to FULL",
+        "table": "",
     }

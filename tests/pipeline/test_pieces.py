@@ -9,9 +9,11 @@ from pybase64 import b64encode
 
 from smug_platform.capture import pieces, server
 from smug_platform.capture.contract import read_tables
+from smug_platform.capture.filters import filtered
 from smug_platform.capture.images import image_of
 from smug_platform.capture.pieces import Pieces, Row, unread_of
 from smug_platform.capture.state import Unread
+from smug_platform.errors import SourceError
 from smug_platform.local.mariadb import connect
 from smug_platform.settings import Settings, Shard
 from smug_platform.tables.table import Source, Table
@@ -70,6 +72,46 @@ def test_rows_are_the_same_whether_they_are_glued_or_come_singly(
     assert [orjson.loads(image) for _, image in got] == [
         {"id": key, "v": value} for key, value in sorted(HELD.items())
     ]
+
+
+@pytest.mark.parametrize("rows", [1, 7, 20_000])
+@pytest.mark.parametrize("most", [100, 8 * 1024 * 1024])
+def test_K07_only_the_rows_of_a_condition_are_read(
+    shard: Shard, monkeypatch: pytest.MonkeyPatch, rows: int, most: int
+) -> None:
+    monkeypatch.setattr(pieces, "_PIECE_ROWS", rows)
+    monkeypatch.setattr(pieces, "_MOST_BYTES", most)
+    unread = filtered(shard, SOURCE, "texts", "id % 5 = 0 OR v LIKE 'row 3%'")
+    got = [image for batch, _ in read(shard, unread) for _, image in batch]
+    assert [orjson.loads(image)["id"] for image in got] == [
+        key for key, value in sorted(HELD.items()) if key % 5 == 0 or (value or "")[:5] == "row 3"
+    ]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        " ",
+        "width = 1",
+        "id = 1) OR (id = 2",
+        "id = 1 ORDER BY id",
+        "id = 1 LIMIT 1",
+        "id = 1 -- all",
+        "id = 1 /* all",
+        "id = 1; DROP TABLE texts",
+        "id IN (SELECT id FROM nowhere)",
+        "COUNT(*) > 1",
+    ],
+)
+def test_K07_what_is_no_condition_is_told_before_anything_begins(shard: Shard, where: str) -> None:
+    with pytest.raises(SourceError, match=r"the condition .* can't be asked of .*texts"):
+        filtered(shard, SOURCE, "texts", where)
+
+
+def test_K07_a_table_without_a_key_is_not_read_in_part(shard: Shard) -> None:
+    loose = Table(name="texts", domain="d", owner="o", key=(), key_scope="shard")
+    with pytest.raises(SourceError, match="texts can't be read in part: it has no key"):
+        filtered(shard, Source(database="flickr", tables=(loose,)), "texts", "id = 1")
 
 
 def test_reading_goes_on_after_the_last_key_and_ends_at_the_one_that_was_the_last(

@@ -19,6 +19,7 @@ from smug_platform.capture.resources import open_store
 from smug_platform.errors import SmugError
 from smug_platform.local.mariadb import connect
 from smug_platform.oracle.reconcile import reconcile
+from smug_platform.raw.deltas import open_deltas
 from smug_platform.settings import Shard
 from smug_platform.tables.flickr import FLICKR
 from tests.pipeline.test_whole_way import PATIENCE, Way, aside, eventually, smug, way
@@ -133,6 +134,52 @@ def test_I09_K05_what_the_binlog_never_told_comes_with_a_table_that_is_read_anew
         assert now is not None
         assert now.epoch == before.epoch
         assert now.resnapshot is None
+
+
+def test_K07_only_the_rows_of_a_condition_come_and_the_stream_stays_full(
+    way: Way, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(way.settings.home)
+    first, store = way.settings.shards[0], open_store(way.settings)
+    with connect(first, database="flickr") as cursor:
+        cursor.execute(
+            "INSERT INTO albums (id, account_id, title, created_at)"
+            " SELECT seq, 1, 'x', '2026-01-01' FROM seq_800001_to_800099"
+        )
+    way.catch_up()
+    _unlogged(
+        first,
+        "UPDATE albums SET title='unseen' WHERE id IN (800011, 800051)",
+        "DELETE FROM albums WHERE id = 800012",
+    )
+    bad = ("snapshot", "albums", "--where", "id < 5) OR (1 = 1")
+    assert smug(way, monkeypatch, *bad) == 2
+    assert "can't be asked of" in capsys.readouterr().err
+    assert not store.filtered("shard_0")
+    before = _read_rows(way)
+    with written(way):
+        some = ("--where", "id BETWEEN 800001 AND 800040", "--shard", "shard_0")
+        assert smug(way, monkeypatch, "snapshot", "albums", *some) == 0
+        eventually(lambda: not store.filtered("shard_0"))
+    eventually(lambda: (state := state_of(way.settings)) is not None and not state.unread)
+    way.catch_up()
+    came = _read_rows(way) - before
+    assert came == {("albums", f'{{"id":{key}}}') for key in range(800001, 800041) if key != 800012}
+    found = reconcile(way.settings, FLICKR, tables=TABLES, timeout=PATIENCE)
+    told = [str(each) for one in found for each in one.differences]
+    assert len(told) == 2
+    assert all(any(str(key) in each for each in told) for key in (800012, 800051))
+    assert smug(way, monkeypatch, "snapshot", "albums", "--shard", "shard_0") == 0
+    _await_read(way)
+    way.catch_up()
+    assert _differ(way) == set()
+
+
+def _read_rows(way: Way) -> set[tuple[str, str]]:
+    """Table and key of each row that a snapshot brought to the first shard."""
+    deltas = open_deltas(way.platform.lakehouse.catalog).scan().to_arrow().to_pylist()
+    found = [one for one in deltas if (one["op"], one["shard"]) == ("r", "shard_0")]
+    return {(one["table_name"], one["key"]) for one in found}
 
 
 def test_K06_capture_that_is_killed_amid_a_table_reads_all_that_were_asked_for_meanwhile(

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from smug_platform.capture import chunks, server
+from smug_platform.capture import chunks, pieces, server
 from smug_platform.capture.chunks import Chunks
+from smug_platform.capture.resources import open_store
+from smug_platform.capture.state import Unread
 from smug_platform.errors import SourceError
 from smug_platform.local.mariadb import connect
 from smug_platform.settings import Settings, Shard
@@ -21,6 +23,11 @@ ACCOUNT = (
 )
 ALBUM = (
     "INSERT INTO albums (id, account_id, title, created_at) VALUES (1, 9, 'An album', '2026-01-01')"
+)
+
+ALBUMS = (
+    "INSERT INTO albums (id, account_id, title, created_at)"
+    " SELECT seq, 9, 'x', '2026-01-01' FROM seq_2_to_2002"
 )
 
 
@@ -62,7 +69,8 @@ def test_a_view_that_is_refused_has_its_table_wait_and_does_not_end_capture(
     with capturing(one, TWO, kept) as worker:
         worker.wait(lambda: is_read(one))
     assert "waits: it may not lock" in worker.notes
-    assert asked[1] == asked[0][::-1]
+    names = ["`flickr`.`accounts`", "`flickr`.`albums`"]
+    assert asked == [names, names[1:], names[:1]]
     assert (kept.ids("accounts"), kept.ids("albums")) == ({9}, {1})
 
 
@@ -84,6 +92,41 @@ def test_a_table_that_is_dropped_before_its_turn_is_unread_no_more(
         worker.wait(lambda: is_read(one))
     assert "waits" not in worker.notes
     assert (kept.ids("accounts"), kept.ids("albums")) == ({9}, set())
+
+
+def test_K07_rows_of_a_condition_are_read_on_where_capture_was_ended(
+    one: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard, store, kept = one.shards[0], open_store(one), Kept()
+    sql(shard, ALBUMS)
+    with capturing(one, TWO, kept) as worker:
+        worker.wait(lambda: is_read(one))
+        since = len(kept.changes)
+        monkeypatch.setattr(chunks, "_WINDOW_SECONDS", 0.2)
+        monkeypatch.setattr(pieces, "_PIECE_ROWS", 10)
+        monkeypatch.setattr(Chunks, "_catch_up", lambda self, *_: self._closed.wait(1.0))
+        store.ask("shard_0", "albums", "id % 10 = 3")
+        worker.wait(lambda: any(unread.rows > 10 for unread in unread_of(one)))
+        sql(shard, "UPDATE albums SET title = 'later' WHERE id IN (1993, 1994)")
+    monkeypatch.undo()
+    (left,) = unread_of(one)
+    assert left.where == "id % 10 = 3"
+    with capturing(one, TWO, kept) as worker:
+        worker.wait(lambda: is_read(one))
+        worker.wait(lambda: {"u"} <= {row["op"] for row in kept.rows("albums", since=since)})
+    came = kept.rows("albums", since=since)
+    read = [row["after"] for row in came if row["op"] == "r"]
+    assert {row["id"] for row in read} == set(range(3, 2003, 10))
+    assert {row["source"]["snapshot"] for row in came if row["op"] == "r"} == {"incremental"}
+    assert {row["after"]["id"] for row in came if row["op"] == "u"} == {1993, 1994}
+    assert {row["title"] for row in read if row["id"] == 1993} == {"later"}
+    assert not [topic for _, (topic, *_) in kept.changes[since:] if topic == "shard_0"]
+    assert store.filtered("shard_0") == []
+
+
+def unread_of(settings: Settings) -> Sequence[Unread]:
+    state = state_of(settings)
+    return state.unread if state else ()
 
 
 def test_a_table_may_be_altered_while_the_stream_catches_up(

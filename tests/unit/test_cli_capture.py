@@ -1,4 +1,4 @@
-"""What `smug capture` asks of the raw table, over a real one."""
+"""What `smug capture` asks of the raw table, over a real one, and what `smug snapshot` refuses."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ import pytest
 from smug_platform.capture.position import Position
 from smug_platform.capture.sink import Published
 from smug_platform.cli.capture import Raw
-from smug_platform.errors import LakeError
+from smug_platform.cli.snapshot import snapshot
+from smug_platform.errors import LakeError, SourceError
 from smug_platform.raw.catalog import open_catalog
 from smug_platform.raw.land import land
 from tests.conftest import local_settings
@@ -31,3 +32,11 @@ def test_a_catalog_that_does_not_answer_may_pass(tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="catalog") as told:
         Raw(local_settings(tmp_path)).epoch("shard_0")
     assert told.value.passes
+
+
+@pytest.mark.parametrize(
+    ("tables", "where"), [(["photos"], ""), (["photos"], " "), (["photos", "albums"], "id = 1")]
+)
+def test_K07_a_condition_that_may_be_none_is_no_whole_table(tables: list[str], where: str) -> None:
+    with pytest.raises(SourceError, match="--where is one condition, for one table"):
+        snapshot(tables, where=where)

@@ -8,6 +8,7 @@ import pytest
 from smug_platform.errors import SettingsError
 from smug_platform.oracle.reconcile import reconcile
 from smug_platform.settings import Settings, Shard, load_settings
+from smug_platform.settings_capture import Access
 from smug_platform.tables.flickr import FLICKR
 from tests.conftest import local_settings
 
@@ -18,10 +19,37 @@ def prod(**environ: str) -> Settings:
 
 def test_shards_are_read() -> None:
     text = "a=mysql://root@db-1.example:3307, b_2=mysql://db-2.example,"
+    access = Access(ssl_mode="preferred")
     assert prod(SMUG_SHARDS=text, SMUG_MYSQL_PASSWORD="x").shards == (
-        Shard("a", "db-1.example", 3307, "root", "x"),
-        Shard("b_2", "db-2.example", 3306, "smug", "x"),
+        Shard("a", "db-1.example", 3307, "root", "x", access),
+        Shard("b_2", "db-2.example", 3306, "smug", "x", access),
     )
+
+
+def test_how_shards_are_entered_is_read() -> None:
+    (shard,) = prod(
+        SMUG_SHARDS="a=mysql://h",
+        SMUG_MYSQL_PASSWORD_FILE="/run/password",
+        SMUG_MYSQL_SSL_MODE="verify_ca",
+        SMUG_MYSQL_SSL_CA="/etc/rds.pem",
+        AWS_REGION="eu-west-1",
+    ).shards
+    authorities = Path("/etc/rds.pem")
+    file = Path("/run/password")
+    assert shard.access == Access(file, "", "eu-west-1", "verify_ca", authorities)
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"SMUG_MYSQL_SSL_MODE": "VERIFY-CA"}, "'VERIFY-CA': set it to one of disabled"),
+        ({"SMUG_MYSQL_SSL_CA": "/a.pem"}, "SMUG_MYSQL_SSL_MODE is preferred"),
+        ({"SMUG_MYSQL_PASSWORD": "x", "SMUG_MYSQL_SECRET": "y"}, "set one of them"),
+    ],
+)
+def test_an_access_that_cannot_be_is_told(environ: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        prod(**environ)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from smug_platform.capture.config import captured, engine_properties, streamed
 from smug_platform.capture.contract import Columns
 from smug_platform.settings import Shard
+from smug_platform.settings_capture import Access
 from smug_platform.tables.flickr import FLICKR
 from smug_platform.tables.table import Source, Table
 
@@ -53,12 +55,15 @@ def test_the_shard_says_where_and_who():
     assert found["topic.prefix"] == found["name"] == "shard_3"
     assert (found["database.hostname"], found["database.port"]) == ("10.0.0.7", "3307")
     assert found["offset.storage.file.filename"] == "/home/capture/shard_3/offsets.dat"
-    assert "database.ssl.mode" not in found
 
 
-def test_no_password_is_sent_in_the_clear_but_to_this_machine():
-    local = Shard("s", "127.0.0.1", 1, "u", "p")
-    assert engine_properties(local, FLICKR, Path("/"))["database.ssl.mode"] == "disabled"
+def test_connections_are_encrypted_as_the_settings_say():
+    access = Access(ssl_mode="verify_ca", ssl_ca=Path("/etc/rds.pem"))
+    found = engine_properties(replace(SHARD, access=access), FLICKR, Path("/home"))
+    assert found["database.ssl.mode"] == "verify_ca"
+    assert found["database.ssl.truststore"] == "/home/trusted.jks"
+    assert properties()["database.ssl.mode"] == "disabled"
+    assert "database.ssl.truststore" not in properties()
 
 
 def test_L06_replica_ids_differ_between_shards_and_stay():

@@ -6,6 +6,7 @@ from smug_platform.capture.failures import (
     DamagedEvent,
     EventsLost,
     NeedsSnapshot,
+    Refused,
     Renumbered,
     SchemaDrift,
     SourceUnavailable,
@@ -43,7 +44,8 @@ WRAPPED = "org.apache.kafka.connect.errors.ConnectException: An exception occurr
         pytest.param([f"the event that ends at 9 {DAMAGED}"], DamagedEvent, id="I07"),
         pytest.param([f"the event that ends at 9 {UNKNOWN}: 99"], UnknownEvent, id="I06"),
         pytest.param([f"the event that ends at 9 {INCIDENT}"], EventsLost, id="I05"),
-        pytest.param(["Access denied for user 'smug'@'%'"], SourceError, id="denied"),
+        pytest.param(["could not find next log; the first event"], SourceUnavailable, id="reset"),
+        pytest.param(["Access denied for user 'smug'@'%'"], Refused, id="L09"),
         pytest.param(["Communications link failure"], SourceUnavailable, id="L12"),
         pytest.param(
             ["Failed to establish connection with the database"], SourceUnavailable, id="down"

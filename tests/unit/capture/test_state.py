@@ -27,7 +27,7 @@ def test_a_state_comes_back_as_it_was():
 
 def test_a_table_that_is_being_read_comes_back_from_this_version_and_from_others():
     table = Unread("t", 7, ("4",), ("9",), 4, ("id",), ("6",))
-    state = replace(STATE, unread=(table, Unread("u")), passed=(7, 5000))
+    state = replace(STATE, unread=(table, Unread("u", where="v = 'é'")), passed=(7, 5000))
     assert decode_state(encode_state(state)) == state
     found = json.loads(encode_state(replace(STATE, unread=(table,))))
     del found["passed"], found["unread"][0]["numbers"]  # as before there was such a thing

@@ -85,10 +85,20 @@ def test_K12_a_table_is_never_said_to_be_read_before_it_is(rows: int, about: int
     found.read_anew("photos", rows, about)
     assert found.read(1.0).reading == told
     assert found.read(1.0).phase == "snapshot"
-    found.say("waits: photos")
     found.end_reading()
     assert (found.read(1.0).reading, found.read(1.0).phase) == ("", "streaming")
     assert found.read(1.0).note == "new snapshot: purged"
+
+
+def test_each_table_that_waits_is_told_of_until_it_goes_on():
+    found = meter()
+    found.wait_for("photos", "no right")
+    found.wait_for("albums", "no key")
+    found.end_reading()
+    assert found.read(1.0).note == "new snapshot: purged; waits: no right; waits: no key"
+    found.go_on("photos")
+    found.go_on("tags")
+    assert found.read(1.0).note == "new snapshot: purged; waits: no key"
 
 
 def test_rows_that_are_read_count_and_say_nothing_of_the_lag():

@@ -262,3 +262,19 @@ def test_a_table_that_is_asked_for_again_while_it_is_read_is_read_again(tmp_path
     for table, at in asked.items():
         store.answer("shard_0", table, at)
     assert list(store.asked("shard_0")) == ["photos"]
+
+
+def test_K07_each_condition_is_a_request_of_its_own(tmp_path: Path) -> None:
+    store = Store(SqliteItems(tmp_path / "state.db"), seconds=6)
+    for where in ("id < 5", "v = 'a/b'", "id < 5"):
+        store.ask("shard_0", "photos", where)
+    first, second = store.filtered("shard_0")
+    assert [one.where for one in (first, second)] == ["v = 'a/b'", "id < 5"]
+    assert {one.table for one in (first, second)} == {"photos"}
+    assert store.asked("shard_0") == {}
+    assert store.filtered("shard_1") == []
+    store.answer("shard_0", "photos", first.at, second.where)
+    store.answer("shard_0", "photos", first.at)
+    assert store.filtered("shard_0") == [first, second]
+    store.answer("shard_0", "photos", first.at, first.where)
+    assert store.filtered("shard_0") == [second]

@@ -3,11 +3,15 @@
 import random
 from pathlib import Path
 
+import orjson
+import pyarrow as pa
 import pytest
 
+from smug_platform.capture.change import Change
 from smug_platform.realtime.consume import Consumer
 from smug_platform.realtime.metrics import METRICS
 from smug_platform.realtime.moment import sums_at
+from smug_platform.realtime.sift import are_some
 from smug_platform.realtime.store import Store
 from smug_platform.tables.flickr import FLICKR
 from tests.history import START
@@ -41,6 +45,36 @@ def check(store: Store, shards: list[Server]) -> None:
     for name, sums in days_of(shards).items():
         assert sums_at(store, name) == sums, name
     assert shown(store) == windows_of(shards)
+
+
+def test_K07_rows_that_were_read_by_a_condition_do_not_count(tmp_path: Path) -> None:
+    """They come beside what is known of them."""
+    shard, stream = server("shard_0"), LaneStream()
+    Members(shard, 3, 0).work(20)
+    shard.new()
+    stream.publish(shard.name, 1, changes_of(shard.snapshot()))
+    read = [one for one in changes_of(shard.snapshot()) if orjson.loads(one.value).get("op") == "r"]
+    marked = [Change(one.topic, one.key, _as_some(one.value)) for one in read]
+    assert marked
+    with Store(tmp_path / "live.db") as store:
+        drain(store, stream)
+        check(store, [shard])
+        stream.publish(shard.name, 1, marked)
+        drain(store, stream)
+        check(store, [shard])
+
+
+def _as_some(value: bytes) -> bytes:
+    event = orjson.loads(value)
+    event.setdefault("source", {})["snapshot"] = "incremental"
+    return orjson.dumps(event)
+
+
+def test_K07_a_row_that_holds_the_words_counts() -> None:
+    image = '{"after":{"snapshot":"incremental"},"source":{"snapshot":"%s"}}'
+    payloads = [image % "true", image % "incremental", '{"after":null}', None]
+    found = are_some(pa.table({"payload": pa.array(payloads, pa.string())}))
+    assert found.tolist() == [False, True, False, False]
 
 
 class World:
