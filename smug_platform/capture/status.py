@@ -17,6 +17,7 @@ Phase = Literal["starting", "snapshot", "streaming", "waiting", "stopped", "fail
 _RATE_SECONDS = 5.0
 # Heartbeats come every two seconds: a longer silence means that nobody knows how far behind it is.
 _SILENCE_SECONDS = 10.0
+_APART: tuple[Phase, ...] = ("starting", "failed")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Status:
     the source has nothing newer. note: why it waits or failed, or began a snapshot. heard: whether
     the source has given a sign of life to this engine. heat: how evenly the stream was written
     lately, None when it was not. reading: the table that is read, and how far it is; in_pieces:
-    whether another worker would go on there.
+    whether another worker would go on there. heard_at: when the source gave its last sign of life,
+    to this engine or to one before it, in seconds since 1970; 0 before the first.
     """
 
     shard: str
@@ -44,6 +46,18 @@ class Status:
     heat: Heat | None = None
     reading: str = ""
     in_pieces: bool = False
+    heard_at: float = 0.0
+
+    def after(self, heard_at: float) -> "Status":
+        """The same after engines that heard the source last then: one that does not get to it is
+        as far behind as that is ago.
+
+        >>> Status("shard_0", "failed", updated_at=90.0).after(30.0).lag
+        60.0
+        """
+        heard = max(self.heard_at, heard_at)
+        silence = self.updated_at - heard if heard and self.phase in _APART else 0.0
+        return replace(self, heard_at=heard, lag=max(self.lag, round(silence, 3)))
 
 
 def encode_status(status: Status) -> str:
@@ -140,6 +154,7 @@ class Meter:
             rate=round(counted / _RATE_SECONDS, 1),
             lag=round(lag, 3),
             heard=self._heard is not None,
+            heard_at=self._heard or 0.0,
             updated_at=now,
         )
 

@@ -33,7 +33,6 @@ OPEN = {
     "L02": "failover by GTID is not there: a promoted server is read anew (L03)",
     "L09": "no test",
     "L10": "no test",
-    "L13": "marts and page are not tried with a shard that is down (`test_capture` is)",
     "M06": "the hot key is named (`test_heat`); that others' lag stays is not tried",
     "M11": "landing is one consumer",
     "R07": "capture's state alone is tried, older and newer (`test_capture`)",
