@@ -138,6 +138,10 @@ class Meter:
         """The engine gave a sign of life: changes or a heartbeat."""
         self._heard = now
 
+    def wait_for(self, source_time: float) -> None:
+        """Something that the source committed then is not published yet."""
+        self._source_time = source_time
+
     def catch_up(self) -> None:
         """The source has nothing newer than what was counted."""
         self._source_time = None
