@@ -6,11 +6,12 @@ It is written with each renewal, about once a second, and is never read to decid
 import json
 import threading
 from collections import deque
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from smug_platform.capture.position import Position
 from smug_platform.capture.sink import Heat
+from smug_platform.stamps import known
 
 Phase = Literal["starting", "snapshot", "streaming", "waiting", "stopped", "failed"]
 
@@ -67,14 +68,13 @@ def encode_status(status: Status) -> str:
 
 def decode_status(text: str) -> Status:
     """The status of a JSON text."""
-    names = {one.name for one in fields(Status)}
-    found = {k: v for k, v in json.loads(text).items() if k in names}  # of another version
+    found = known(Status, json.loads(text))
     position, heat = found["position"], found.get("heat")
     return Status(
         **found
         | {
             "position": Position.parse(position) if position else None,
-            "heat": Heat(**heat) if heat else None,
+            "heat": Heat(**known(Heat, heat)) if heat else None,
         }
     )
 

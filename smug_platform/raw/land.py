@@ -26,7 +26,10 @@ from smug_platform.iceberg import Table
 from smug_platform.raw import deltas as raw
 from smug_platform.raw.envelopes import decode
 from smug_platform.raw.quarantine import Refused, quarantine
+from smug_platform.stamps import readable
 from smug_platform.stream.reader import Batch, Reader, StreamPositions
+
+FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ def stream_positions(table: IcebergTable) -> StreamPositions | None:
     if text is None:
         return None
     found = orjson.loads(text)
+    readable("the place of raw in the stream", found, FORMAT)
     return StreamPositions(found["incarnation"], found["sequences"])
 
 
@@ -113,7 +117,11 @@ def _commit(catalog: Catalog, table: Table, batch: Batch) -> Landed:
 
 def _summary(stream: StreamPositions, sources: Mapping[str, Position]) -> dict[str, str]:
     """What the commit says beside its data: how far stream and sources have been read."""
-    positions = {"incarnation": stream.incarnation, "sequences": dict(stream.sequences)}
+    positions = {
+        "incarnation": stream.incarnation,
+        "sequences": dict(stream.sequences),
+        "format": FORMAT,
+    }
     return {
         "smug.stream": orjson.dumps(positions).decode(),
         "smug.sources": orjson.dumps({s: str(p) for s, p in sources.items()}).decode(),

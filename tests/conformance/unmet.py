@@ -33,5 +33,4 @@ OPEN = {
     "L02": "failover by GTID is not there: a promoted server is read anew (L03)",
     "L09": "no test",
     "L10": "no test",
-    "R07": "capture's state alone is tried, older and newer (`test_capture`)",
 }
