@@ -30,7 +30,7 @@ OPEN = {
     "J10": "the lake publishes table by table; marts of one build are of one moment",
     "K07": "backfills have no filter",
     "K14": "no test",
-    "L02": "failover by GTID is not there: a promoted server is read anew (L03)",
+    "L02": "MariaDB tells a replica of MySQL's kind no GTID: a promoted server is read anew (L03)",
     "L09": "no test",
     "L10": "no test",
 }
