@@ -128,7 +128,7 @@ class Chain:
 
     def to_bytes(self) -> bytes:
         """The chain's end as the records hold it."""
-        return orjson.dumps(asdict(self) | {"format": FORMAT})
+        return orjson.dumps(asdict(self))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:

@@ -68,11 +68,12 @@ def land(catalog: Catalog, reader: Reader, *, max_records: int = 100_000) -> Lan
 
 def stream_positions(table: IcebergTable) -> StreamPositions | None:
     """Where in the stream `raw.deltas` stands; None before the first landing."""
-    text = raw.summary(table).get("smug.stream")
+    told = raw.summary(table)
+    text = told.get("smug.stream")
     if text is None:
         return None
+    readable("the place of raw in the stream", {"format": told.get("smug.format", 1)}, FORMAT)
     found = orjson.loads(text)
-    readable("the place of raw in the stream", found, FORMAT)
     return StreamPositions(found["incarnation"], found["sequences"])
 
 
@@ -117,13 +118,10 @@ def _commit(catalog: Catalog, table: Table, batch: Batch) -> Landed:
 
 def _summary(stream: StreamPositions, sources: Mapping[str, Position]) -> dict[str, str]:
     """What the commit says beside its data: how far stream and sources have been read."""
-    positions = {
-        "incarnation": stream.incarnation,
-        "sequences": dict(stream.sequences),
-        "format": FORMAT,
-    }
+    positions = {"incarnation": stream.incarnation, "sequences": dict(stream.sequences)}
     return {
         "smug.stream": orjson.dumps(positions).decode(),
+        "smug.format": str(FORMAT),
         "smug.sources": orjson.dumps({s: str(p) for s, p in sources.items()}).decode(),
     }
 
