@@ -1,9 +1,10 @@
 """A stream that refuses, under real capture: what arrives is whole and in order, and who has to
 wait is the source.
 
-Time is compressed by ten: the producer's pauses, the watch's patience and the server's with a
-replica that does not read (`net_write_timeout`). So half a minute stands for five. The server hangs
-up meanwhile; capture notices when it reads on, and connects anew where it stood.
+Time is compressed by ten: the producer's pauses and what may wait in it, the watch's patience and
+the server's with a replica that does not read (`net_write_timeout`). So half a minute stands for
+five. The server hangs up meanwhile; capture notices when it reads on, and connects anew where it
+stood.
 """
 
 import threading
@@ -22,6 +23,7 @@ from smug_platform.capture.position import file_number
 from smug_platform.capture.sink import is_hot
 from smug_platform.local.mariadb import connect
 from smug_platform.settings import Settings, Shard, StreamSettings
+from smug_platform.stream import producer as stream_producer
 from smug_platform.stream.claims import Claims
 from smug_platform.stream.client import ensure_stream, kinesis_client
 from smug_platform.stream.lanes import lane_of, partition_key
@@ -69,6 +71,7 @@ def test_M01_M02_who_waits_for_a_stream_that_refuses_is_the_source(
 ) -> None:
     """M01 M02: of each request 30 % of the records are refused, and for five minutes all are."""
     monkeypatch.setattr(watch, "STALL_SECONDS", watch.STALL_SECONDS / FASTER)
+    monkeypatch.setattr(stream_producer, "MOST_WAITING", stream_producer.MOST_WAITING // FASTER)
     settings, shard = own.settings, own.settings.shards[0]
     client, claims = kinesis_client(settings.stream), Claims(settings.claims)
 
