@@ -33,6 +33,10 @@ class StateError(SmugError):
     """What capture's workers share can't be read or written, or is not theirs any more."""
 
 
+class NewerState(SmugError):
+    """Something was written by a newer release, in a format that this one can't read."""
+
+
 class StreamError(SmugError):
     """The stream can't be reached, or holds something that no retry will put right."""
 

@@ -21,6 +21,7 @@ from smug_platform.capture.position import Position
 from smug_platform.capture.resources import open_store
 from smug_platform.capture.retention import Gauge, read_gauge
 from smug_platform.capture.sink import Heat
+from smug_platform.capture.status import Status
 from smug_platform.capture.store import Lease, Store
 from smug_platform.errors import SmugError
 from smug_platform.iceberg.files import LakeFiles
@@ -39,6 +40,7 @@ from smug_platform.tables.table import Source
 from smug_platform.warehouse.load import Load
 from smug_platform.warehouse.open import is_there, open_warehouse
 
+_LATE_SECONDS = 60.0
 _FRESH_SECONDS = 15.0  # capture writes its status once a second while it runs
 
 
@@ -48,7 +50,8 @@ class ShardStatus:
     answer; captured: the last published change; lag: seconds, None when capture does not run.
     lease: of the worker that has it, None before the first. binlog: that it needs next, None where
     that can't be told. heat: how evenly it wrote the stream lately. reading: the table
-    that is read anew, and how far it is; asked: the tables that are to be.
+    that is read anew, and how far it is; asked: the tables that are to be. behind_since: as of when
+    its changes have come, None where that is just now or never was.
     """
 
     name: str
@@ -63,6 +66,7 @@ class ShardStatus:
     heat: Heat | None = None
     reading: str = ""
     asked: Sequence[str] = ()
+    behind_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,8 @@ def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
     found, source, binlog, now = None, None, None, datetime.now(UTC).timestamp()
     asked: tuple[str, ...] = ()
     with suppress(SmugError):
-        found, asked = store.status(shard.name), _requests(store, shard.name)
+        found, some = store.status(shard.name), store.filtered(shard.name)
+        asked = (*store.asked(shard.name), *(f"{one.table} where {one.where}" for one in some))
     with suppress(SmugError), server.connect(shard) as connection:
         source = "{}:{}".format(*server.newest_position(connection))
         binlog = read_gauge(connection, store.state(shard.name), now=now)
@@ -164,13 +169,14 @@ def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
         found.heat if runs else None,
         found.reading if runs else "",
         asked,
+        _behind_since(found, now, runs=runs),
     )
 
 
-def _requests(store: Store, shard: str) -> tuple[str, ...]:
-    """What is to be read anew, for people."""
-    rows = (f"{one.table} where {one.where}" for one in store.filtered(shard))
-    return (*store.asked(shard), *rows)
+def _behind_since(found: Status, now: float, *, runs: bool) -> datetime | None:
+    if runs:
+        return datetime.fromtimestamp(now - found.lag, UTC) if found.lag > _LATE_SECONDS else None
+    return datetime.fromtimestamp(found.heard_at, UTC) if found.heard_at else None
 
 
 @dataclass(frozen=True)

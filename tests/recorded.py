@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from smug_platform.capture.change import Change, encode
+from smug_platform.capture.sink import AtOnce
 from smug_platform.settings import Settings
 from smug_platform.stream.reader import Batch, Poison, StreamPositions
 from smug_platform.stream.records import Record, Records
@@ -19,7 +20,7 @@ _SHARD = "shardId-000000000000"
 
 
 @dataclass
-class Recorded:
+class Recorded(AtOnce):
     """Envelopes in the order of one stream shard. most: what one read brings at most."""
 
     envelopes: list[bytes] = field(default_factory=list)

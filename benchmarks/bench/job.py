@@ -13,7 +13,7 @@ import psutil
 from bench.sources import source_of
 from smug_platform.capture.change import Change
 from smug_platform.capture.resources import open_store
-from smug_platform.capture.sink import Published
+from smug_platform.capture.sink import AtOnce, Published
 from smug_platform.capture.store import Hold
 from smug_platform.settings import Settings, Shard, StreamSettings
 from smug_platform.tables.table import Source
@@ -74,7 +74,7 @@ def _cpu() -> float:
     return sum(psutil.Process().cpu_times()[:2])
 
 
-class Nothing:
+class Nothing(AtOnce):
     """A sink that is asked for its name alone, which is that of the stream before."""
 
     incarnation = "bench"

@@ -74,14 +74,14 @@ def settle(job: Job) -> None:
 
 def _ours(job: Job, clock: Clock) -> tuple[float, float]:
     class Counting(Producer):
-        def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
+        def offer(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
             if isinstance(changes, Written):
                 rows = len(changes)
             else:
                 rows = sum(change.topic != shard for change in changes)
             if rows:
                 clock.begin()
-            super().publish(shard, epoch, changes)
+            super().offer(shard, epoch, changes)
             clock.count(shard, rows)
 
     def run(shard: Shard) -> None:

@@ -39,9 +39,7 @@ class Archive:
 
         They are what shows that the last manifests of a chain were removed.
         """
-        return {
-            shard: Chain(**orjson.loads(held)) for shard, held in self.records.all(_HEAD).items()
-        }
+        return {shard: Chain.from_bytes(held) for shard, held in self.records.all(_HEAD).items()}
 
     def chains(self, shards: Iterable[str] = ()) -> dict[str, Chain]:
         """Where the shards' chains stand: those of the records, and these. Raises ArchiveError."""

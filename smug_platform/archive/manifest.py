@@ -17,7 +17,8 @@ import orjson
 
 from smug_platform.archive.store import DELTAS, MANIFESTS, Store
 from smug_platform.capture.position import Position
-from smug_platform.errors import ArchiveError
+from smug_platform.errors import ArchiveError, NewerState
+from smug_platform.stamps import known, readable
 
 FORMAT = 1
 
@@ -95,14 +96,12 @@ class Manifest:
         """The inverse of `to_bytes`; raises BrokenManifest."""
         try:
             found = orjson.loads(data)
-            found["raw"] = Taken(**found["raw"])
-            found["objects"] = tuple(Sealed(**one) for one in found["objects"])
-            made = cls(**found)
-        except (ValueError, TypeError, KeyError) as error:
+            readable("a manifest of the archive", found, FORMAT)
+            found["raw"] = Taken(**known(Taken, found["raw"]))
+            found["objects"] = tuple(Sealed(**known(Sealed, one)) for one in found["objects"])
+            return cls(**known(cls, found))
+        except (ValueError, TypeError, KeyError, NewerState) as error:
             raise BrokenManifest(str(error)) from None
-        if made.format != FORMAT:
-            raise BrokenManifest(f"its format is {made.format}, known is {FORMAT}")
-        return made
 
 
 @dataclass(frozen=True)
@@ -130,6 +129,13 @@ class Chain:
     def to_bytes(self) -> bytes:
         """The chain's end as the records hold it."""
         return orjson.dumps(asdict(self))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The inverse of `to_bytes`; raises NewerState."""
+        found = orjson.loads(data)
+        readable("the end of a chain of the archive", found, FORMAT)
+        return cls(**known(cls, found))
 
     def after(self, manifest: Manifest, data: bytes) -> "Chain":
         """The chain with one manifest more."""

@@ -12,8 +12,6 @@ from smug_platform.bi.page import Panel, Tile, render
 from smug_platform.settings import Settings
 from smug_platform.warehouse.connect import connect
 
-_LATE_SECONDS = 300.0
-
 
 def write_dashboard(settings: Settings) -> Path:
     """Write the page to `home`/dashboard/index.html; its path.
@@ -54,20 +52,16 @@ def write_dashboard(settings: Settings) -> Path:
 def partial(shards: Rows) -> str:
     """What all totals lack, in words: shards of which nothing as new has come as of the others.
 
-    >>> row = {"table": "photos", "shard": "shard_0", "behind": 0.0}
-    >>> partial([row, row | {"shard": "shard_1", "behind": 21_600.0}])
-    '; partial: nothing of shard_1 for the last 6.0 h'
+    >>> row = {"shard": "shard_1", "shard_committed": "2026-01-31 10:00:00", "late": True}
+    >>> partial([row | {"shard": "shard_0", "late": False}, row | {"shard_behind": 21_600}])
+    '; partial: nothing of shard_1 since 2026-01-31 10:00:00 UTC (6.0 h)'
     """
-    behind: dict[str, float] = {}
-    for row in shards:
-        name, seconds = str(row["shard"]), float(row["behind"])
-        behind[name] = min(seconds, behind.get(name, seconds))
-    late = [
-        f"{name} for the last {_time(seconds)}"
-        for name, seconds in sorted(behind.items())
-        if seconds > _LATE_SECONDS
-    ]
-    return f"; partial: nothing of {', '.join(late)}" if late else ""
+    late = {
+        f"{row['shard']} since {row['shard_committed']} UTC ({_time(float(row['shard_behind']))})"
+        for row in shards
+        if row["late"]
+    }
+    return f"; partial: nothing of {', '.join(sorted(late))}" if late else ""
 
 
 def _time(seconds: float) -> str:

@@ -75,6 +75,13 @@ QUERIES: dict[str, str] = {
                strftime(committed_at, '%Y-%m-%d %H:%M:%S') as committed
         from warehouse._loads where not ends_with(table_name, '_history')
         order by seconds desc""",
+    "shards": """
+        select table_name as "table", source_shard as shard,
+               strftime(committed_at, '%Y-%m-%d %H:%M:%S') as committed,
+               epoch(max(committed_at) over ()) - epoch(committed_at) as behind,
+               strftime(shard_committed_at, '%Y-%m-%d %H:%M:%S') as shard_committed,
+               shard_behind_seconds as shard_behind, is_shard_behind as late
+        from bi.bi_freshness order by "table", shard""",
 }
 
 
@@ -90,33 +97,12 @@ def read_figures(connection: duckdb.DuckDBPyConnection) -> dict[str, Rows]:
         for name, query in QUERIES.items():
             if name != "money":
                 found[name] = _rows(connection, query.replace("{currency}", str(currency)))
-        found["shards"] = _newest_by_shard(connection, found["freshness"])
     except duckdb.CatalogException as error:
         raise WarehouseError(
             f"the bi views are not built: {str(error).splitlines()[0]}",
             remedy="run `smug sync` first",
         ) from error
     return found
-
-
-def _newest_by_shard(connection: duckdb.DuckDBPyConnection, loaded: Rows) -> Rows:
-    """When each shard committed the newest change of each table that is here, and by how many
-    seconds the newest of all shards and tables is newer.
-    """
-    if not loaded:
-        return []
-    newest = " union all ".join(
-        f"select '{row['table']}' as \"table\", _shard as shard, max(_committed_at) as newest"
-        f' from warehouse."{row["table"]}" group by all'
-        for row in loaded
-    )
-    return _rows(
-        connection,
-        f"""
-        select "table", shard, strftime(newest, '%Y-%m-%d %H:%M:%S') as committed,
-               epoch(max(newest) over ()) - epoch(newest) as behind
-        from ({newest}) order by "table", shard""",
-    )
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:

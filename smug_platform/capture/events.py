@@ -10,6 +10,7 @@ statement that changes rows is marked, so that it comes as a schema change does:
 """
 
 from smug_platform.capture.alter import add, class_pool, load
+from smug_platform.capture.failures import DAMAGED, INCIDENT, UNKNOWN
 
 # The classes that the cache of what Java loads would have for the sake of another are loaded before
 # it can have them, though nothing in them is altered: what holds the reader, and its children.
@@ -20,9 +21,6 @@ _BESIDE_CHILD = "io.debezium.connector.mysql.MySqlPartition"
 _BESIDE = "io.debezium.connector.binlog.BinlogUnsignedIntegerConverter"
 _PARENT = "com.github.shyiko.mysql.binlog.event.deserialization.EventDeserializer"
 
-DAMAGED = "does not match its checksum"
-UNKNOWN = "is of a type that capture does not know"
-INCIDENT = "says that the server lost events"
 MARK = "/*smug: rows changed in "
 """What stands before a statement that changes rows, with the session's database and `*/`."""
 CUT = " ..."

@@ -7,8 +7,12 @@ person has to (plain `SourceError`).
 
 import re
 
-from smug_platform.capture.events import DAMAGED, INCIDENT, UNKNOWN
 from smug_platform.errors import SourceError
+
+# What `events` says of an event of the binlog.
+DAMAGED = "does not match its checksum"
+UNKNOWN = "is of a type that capture does not know"
+INCIDENT = "says that the server lost events"
 
 
 class SourceUnavailable(SourceError):

@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from smug_platform.capture.engine import Engine
@@ -17,7 +18,7 @@ from smug_platform.capture.failures import NeedsSnapshot, SourceUnavailable
 from smug_platform.capture.sink import Sink
 from smug_platform.capture.status import Status
 from smug_platform.capture.store import Hold, LeaseLost
-from smug_platform.errors import SmugError
+from smug_platform.errors import SmugError, StateError
 from smug_platform.settings import Shard
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Keeper:
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
+        self._heard_at = 0.0
         self._thread = threading.Thread(
             target=self._run, name=f"capture-{self.shard.name}", daemon=True
         )
@@ -80,6 +82,9 @@ class Keeper:
     def _run(self) -> None:
         """Run engines one after another until told to stop, or until one can't go on."""
         failures = 0
+        with suppress(StateError):  # for people alone
+            before = self.hold.status()
+            self._heard_at = before.heard_at if before else 0.0
         while not self._stop.is_set():
             began = time.monotonic()
             try:
@@ -121,8 +126,9 @@ class Keeper:
                 return
 
     def _tell(self, status: Status) -> None:
-        self.status = status
-        self.on_status(status)
+        self.status = status.after(self._heard_at)
+        self._heard_at = self.status.heard_at
+        self.on_status(self.status)
 
 
 def may_restart(error: BaseException, failures: int) -> bool:

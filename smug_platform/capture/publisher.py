@@ -2,7 +2,8 @@
 
 It runs on a thread of its own, so that Debezium reads and converts the next batch while this one
 is sent. The queue between them is short: a slow stream holds the engine back, and the engine holds
-back the server's binlog.
+back the server's binlog. What the stream refuses of some keys holds back no others: batches go on,
+and are remembered in their order as they become durable. A kill before that has them sent again.
 """
 
 import json
@@ -10,17 +11,16 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from itertools import takewhile
-
-import orjson
+from dataclasses import dataclass, replace
 
 from smug_platform.capture.change import Change
 from smug_platform.capture.consumer import Batch
 from smug_platform.capture.failures import NOTHING_TO_DO, Renumbered
 from smug_platform.capture.history import History
-from smug_platform.capture.position import Position, file_number
+from smug_platform.capture.places import changes_before, place_of
+from smug_platform.capture.position import Position
 from smug_platform.capture.sink import Sink
 from smug_platform.capture.state import State
 from smug_platform.capture.status import Meter
@@ -41,6 +41,20 @@ class Closed(Exception):
 
 def _as_it_is(state: State) -> State:
     return state
+
+
+@dataclass(frozen=True)
+class _Offered:
+    """A batch that is to be remembered once the sink's calls up to `call` are durable.
+
+    position: of its last change, None without any; at: when the source committed that (seconds).
+    """
+
+    call: int
+    offset: str
+    events: int = 0
+    position: Position | None = None
+    at: float = 0.0
 
 
 class Publisher:
@@ -66,13 +80,19 @@ class Publisher:
         self._held_at: tuple[int, int] | None = None
         self.has_stopped = threading.Event()
         self.failure: BaseException | None = None
-        self.busy = False
+        self._sends, self._calls, self._ahead = False, 0, deque[_Offered]()
+        self._position = state.position
         self.begun: tuple[str, int] | None = None
 
     @property
     def state(self) -> State:
         """What has been published."""
         return self._state
+
+    @property
+    def busy(self) -> bool:
+        """Whether the sink is at work, or has something that is not durable yet."""
+        return self._sends or bool(self._ahead)
 
     @property
     def is_closed(self) -> bool:
@@ -154,6 +174,7 @@ class Publisher:
 
     def _step(self) -> None:
         """Publish the next that may be: of the stream, or rows while it stands. Raises Empty."""
+        self._settle()
         with self._turn:  # rows that are offered once a place was given are not taken before it
             limit = self._limit
             stands = limit is not None and (self._held_at == limit or self.reached >= limit)
@@ -170,9 +191,9 @@ class Publisher:
             self._closed.wait(_SHORT_SECONDS)
             return
         batch = self._rest or self._queue.get(timeout=_TICK_SECONDS)
-        before = (
-            batch.changes if limit is None else _before(batch.changes, limit, self._state.epoch)
-        )
+        before = batch.changes
+        if limit is not None:
+            before = changes_before(before, limit, self._state.epoch)
         is_past = limit is not None and replace(self._state, offset=batch.offset).place > limit
         if len(before) == len(batch.changes) and not is_past:
             self._rest = self._held_at = None
@@ -194,18 +215,20 @@ class Publisher:
         """
         passed, epoch = self._state.passed, self._state.epoch
         if passed is not None and self._state.place < passed and changes:
-            changes = changes[len(_before(changes, passed, epoch)) :]
+            changes = changes[len(changes_before(changes, passed, epoch)) :]
         return without_unread(changes, self._state.unread)
 
     def _send(self, changes: Sequence[Change], then: _Step = _as_it_is) -> None:
-        """Publish changes that do not move the offset."""
+        """Publish changes that do not move the offset, and all that was offered before."""
         self._hold.check()
-        self.busy = True
-        try:
-            if changes:
+        if changes or self._ahead:
+            self._sends = True
+            try:
                 self._sink.publish(self._shard, self._state.epoch, changes)
-        finally:
-            self.busy = False
+            finally:
+                self._sends = False
+            self._calls += 1
+            self._settle()
         with self._lock:
             sequences = {**self._state.sequences, **self._sink.tips(self._shard)}
             self._state = then(replace(self._state, sequences=sequences))
@@ -218,35 +241,56 @@ class Publisher:
             _log.warning("%s: %s changed without row events, and is read anew", self._shard, table)
             self._hold.ask(table)
         if batch.changes:
-            position, source_time = _place(batch.changes[-1], state.epoch)
-            self._check_order(state.position, position)
+            position, at = place_of(batch.changes[-1], state.epoch)
+            self._check_order(self._position, position)
             self._hold.check()
-            self.busy = True
+            self._sends = True
             try:
-                self._sink.publish(self._shard, state.epoch, self._due(batch.changes))
+                self._sink.offer(self._shard, state.epoch, self._due(batch.changes))
             finally:
-                self.busy = False
-            now = time.time()
-            self._meter.hear(now)
-            self._meter.count(position, len(batch.changes), source_time=source_time, now=now)
-            sequences = {**state.sequences, **self._sink.tips(self._shard)}
-            state = replace(state, position=position, sequences=sequences)
+                self._sends = False
+            self._calls, self._position = self._calls + 1, position
+            self._meter.hear(time.time())
+            offered = _Offered(self._calls, batch.offset, len(batch.changes), position, at)
         else:
-            self._meter.catch_up()
+            offered = _Offered(self._calls, batch.offset)
         self._meter.warm(self._sink.heat())
-        self._remember(replace(state, offset=batch.offset))
+        self._ahead.append(offered)
+        self._settle()
 
-    def _remember(self, state: State) -> None:
-        offset = json.loads(state.offset or "{}")
+    def _settle(self) -> None:
+        """Remember the batches that have become durable, in their order."""
+        durable = self._calls - self._sink.unsent(self._shard)
+        while self._ahead and self._ahead[0].call <= durable:
+            offered = self._ahead[0]
+            if (position := offered.position) is None:
+                self._meter.catch_up()
+            else:
+                self._meter.count(position, offered.events, source_time=offered.at, now=time.time())
+            self._remember(offered)
+            self._ahead.popleft()
+        if self._ahead:
+            self._meter.fall_behind(self._ahead[0].at)
+
+    def _remember(self, offered: _Offered) -> None:
+        offset = json.loads(offered.offset)
         if "event" in offset:  # then its place is where a transaction begins
             self.begun = str(offset["file"]), int(offset["pos"])
         history = self.history.keep()  # before the offset that needs it
+        tips = self._sink.tips(self._shard) if offered.position else {}
         with self._lock:
-            if self._state.in_snapshot and not state.in_snapshot and not state.unread:
-                self._meter.enter("streaming")
             now = self._state
-            self._state = replace(state, mark=now.mark, history=history, unread=now.unread)
-            self._hold.save(self._state)
+            state = replace(
+                now,
+                offset=offered.offset,
+                position=offered.position or now.position,
+                sequences={**now.sequences, **tips},
+                history=history,
+            )
+            if now.in_snapshot and not state.in_snapshot and not state.unread:
+                self._meter.enter("streaming")
+            self._state = state
+            self._hold.save(state)
 
     def _check_order(self, before: Position | None, position: Position) -> None:
         if before and (position.file, position.offset) < (before.file, before.offset):
@@ -254,22 +298,3 @@ class Publisher:
                 f"{self._shard}: the binlog went back from {before} to {position}",
                 remedy=NOTHING_TO_DO,
             )
-
-
-def _before(changes: Sequence[Change], limit: tuple[int, int], epoch: int) -> Sequence[Change]:
-    """The changes, in the binlog's order, that stand before a place in it."""
-
-    def is_before(change: Change) -> bool:
-        at, _ = _place(change, epoch)
-        return (at.file, at.offset) < limit
-
-    if not changes or is_before(changes[-1]):
-        return changes
-    return list(takewhile(is_before, changes))
-
-
-def _place(change: Change, epoch: int) -> tuple[Position, float]:
-    """The position of a change, and when the source committed it (seconds since 1970)."""
-    source = orjson.loads(change.value)["source"]
-    position = Position(epoch, file_number(source["file"]), source["pos"], source.get("row") or 0)
-    return position, source["ts_ms"] / 1000

@@ -40,7 +40,17 @@ class Sink(Protocol):
         """What tells this stream from another that had its name before."""
 
     def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
-        """Return only when every change is durable in the stream, in order; else raise."""
+        """Return only when every change is durable in the stream, in order, as is all that was
+        offered; else raise.
+        """
+
+    def offer(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
+        """Take changes that come after those before. Some keys' may be durable before others';
+        each key's are so in order. What waits is bounded.
+        """
+
+    def unsent(self, shard: str) -> int:
+        """Of so many of the last calls something is not durable yet; first sends what it can."""
 
     def tips(self, shard: str) -> Mapping[str, str]:
         """The last sequence number this sink got for the shard's changes, by stream shard."""
@@ -50,6 +60,23 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Give back what it holds; called once, when nothing is being published."""
+
+
+class AtOnce:
+    """Of a sink in which all is durable when it returns."""
+
+    def offer(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
+        """Publish."""
+        self.publish(shard, epoch, changes)
+
+    def unsent(self, shard: str) -> int:
+        """Nothing ever is."""
+        del shard
+        return 0
+
+    def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
+        """Return only when every change is durable."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,14 @@ empty, and an empty file means a silent snapshot.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from smug_platform.capture.position import Position, file_number
 from smug_platform.capture.sink import Published
+from smug_platform.stamps import known, readable
+
+FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -117,16 +120,15 @@ class State:
 
 def encode_state(state: State) -> str:
     """A state as JSON."""
-    return json.dumps(asdict(state) | {"position": state.position and str(state.position)})
+    told = {"position": state.position and str(state.position), "format": FORMAT}
+    return json.dumps(asdict(state) | told)
 
 
 def decode_state(text: str) -> State:
-    """The state of a JSON text; raises ValueError, TypeError or KeyError.
-
-    Fields that another version of this program has beside are left out, so that one can go back.
-    """
-    names = {one.name for one in fields(State)}
-    found: dict[str, Any] = {k: v for k, v in dict(json.loads(text)).items() if k in names}
+    """The state of a JSON text; raises ValueError, TypeError or KeyError, and NewerState."""
+    read = dict(json.loads(text))
+    readable("the state of capture", read, FORMAT)
+    found = known(State, read)
     position, mark = found["position"], found["mark"]
     return State(
         **found
@@ -134,7 +136,7 @@ def decode_state(text: str) -> State:
             "position": Position.parse(position) if position else None,
             "tables": tuple(found["tables"]),
             "history": tuple(found["history"]),
-            "mark": Mark(**mark) if mark else None,
+            "mark": Mark(**known(Mark, mark)) if mark else None,
             "unread": tuple(map(_unread, found.get("unread", ()))),
             "passed": tuple(found["passed"]) if found.get("passed") else None,
         }
@@ -142,10 +144,9 @@ def decode_state(text: str) -> State:
 
 
 def _unread(found: Mapping[str, Any]) -> Unread:
-    names = {one.name for one in fields(Unread)}
     texts = {
         name: None if found[name] is None else tuple(found[name])
         for name in ("low", "high", "numbers", "sent")
         if name in found
     }
-    return Unread(**{k: v for k, v in found.items() if k in names} | texts)
+    return Unread(**known(Unread, found) | texts)

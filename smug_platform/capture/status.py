@@ -6,17 +6,19 @@ It is written with each renewal, about once a second, and is never read to decid
 import json
 import threading
 from collections import deque
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from smug_platform.capture.position import Position
 from smug_platform.capture.sink import Heat
+from smug_platform.stamps import known
 
 Phase = Literal["starting", "snapshot", "streaming", "waiting", "stopped", "failed"]
 
 _RATE_SECONDS = 5.0
 # Heartbeats come every two seconds: a longer silence means that nobody knows how far behind it is.
 _SILENCE_SECONDS = 10.0
+_APART: tuple[Phase, ...] = ("starting", "failed")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Status:
     the source has nothing newer. note: why it waits or failed, or began a snapshot. heard: whether
     the source has given a sign of life to this engine. heat: how evenly the stream was written
     lately, None when it was not. reading: the table that is read, and how far it is; in_pieces:
-    whether another worker would go on there.
+    whether another worker would go on there. heard_at: when the source gave its last sign of life,
+    to this engine or to one before it, in seconds since 1970; 0 before the first.
     """
 
     shard: str
@@ -44,6 +47,18 @@ class Status:
     heat: Heat | None = None
     reading: str = ""
     in_pieces: bool = False
+    heard_at: float = 0.0
+
+    def after(self, heard_at: float) -> "Status":
+        """The same after engines that heard the source last then: one that does not get to it is
+        as far behind as that is ago.
+
+        >>> Status("shard_0", "failed", updated_at=90.0).after(30.0).lag
+        60.0
+        """
+        heard = max(self.heard_at, heard_at)
+        silence = self.updated_at - heard if heard and self.phase in _APART else 0.0
+        return replace(self, heard_at=heard, lag=max(self.lag, round(silence, 3)))
 
 
 def encode_status(status: Status) -> str:
@@ -53,14 +68,13 @@ def encode_status(status: Status) -> str:
 
 def decode_status(text: str) -> Status:
     """The status of a JSON text."""
-    names = {one.name for one in fields(Status)}
-    found = {k: v for k, v in json.loads(text).items() if k in names}  # of another version
+    found = known(Status, json.loads(text))
     position, heat = found["position"], found.get("heat")
     return Status(
         **found
         | {
             "position": Position.parse(position) if position else None,
-            "heat": Heat(**heat) if heat else None,
+            "heat": Heat(**known(Heat, heat)) if heat else None,
         }
     )
 
@@ -135,6 +149,10 @@ class Meter:
         """Seconds since the last sign of life."""
         return now - self._heard if self._heard else 0.0
 
+    def fall_behind(self, source_time: float) -> None:
+        """Something that the source committed then is not published yet."""
+        self._source_time = source_time
+
     def catch_up(self) -> None:
         """The source has nothing newer than what was counted."""
         self._source_time = None
@@ -154,6 +172,7 @@ class Meter:
             lag=round(lag, 3),
             heard=self._heard is not None,
             note="; ".join(notes),
+            heard_at=self._heard or 0.0,
             updated_at=now,
         )
 

@@ -203,6 +203,10 @@ class Hold:
         """A table was read anew, or can't be."""
         self._store.answer(self._lease.shard, table, asked_at, where)
 
+    def status(self) -> Status | None:
+        """What was told of the shard last, by whoever had it."""
+        return self._store.status(self._lease.shard)
+
     def state(self) -> State | None:
         """What the shard's capture remembers."""
         return self._store.state(self._lease.shard)

@@ -49,15 +49,31 @@ def show_status(settings: Settings) -> None:
 
 
 def _told(status: PlatformStatus, share: float) -> Iterator[str]:
-    """Shards that read tables anew or send to one place of the stream, and those with another
-    schema than the rest.
+    """Shards that are behind, read tables anew or send to one place of the stream, and those with
+    another schema than the rest.
     """
     for shard in status.shards:
+        if shard.behind_since:
+            yield f"[yellow]{_late(shard, datetime.now(UTC))}[/]"
         if shard.asked:
             yield _asked(shard)
         if shard.heat and is_hot(shard.heat, share):
             yield f"[yellow]{_hot(shard.name, shard.heat)}[/]"
     yield from map(_schema, status.behind)
+
+
+def _late(shard: ShardStatus, now: datetime) -> str:
+    """As of when a shard's changes have come, and why no later.
+
+    >>> then, now = datetime(2026, 1, 31, 4, tzinfo=UTC), datetime(2026, 1, 31, 10, tzinfo=UTC)
+    >>> late = ShardStatus("s1", None, None, "stopped", 0.0, None, "", behind_since=then)
+    >>> _late(late, now)
+    'behind: s1 since 2026-01-31 04:00:00 UTC (6.0 h): stopped'
+    """
+    since = shard.behind_since or now
+    hours = (now - since).total_seconds() / 3600
+    why = ": ".join(filter(None, (shard.phase, escape(shard.note))))
+    return f"behind: {shard.name} since {since:%Y-%m-%d %H:%M:%S} UTC ({hours:,.1f} h): {why}"
 
 
 def _asked(shard: ShardStatus) -> str:

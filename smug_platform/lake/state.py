@@ -24,7 +24,10 @@ from smug_platform.lake.defaults import default_of, fill_value, is_unfilled, une
 from smug_platform.lake.drift import Behind, follow_drift
 from smug_platform.lake.target import RESERVED
 from smug_platform.lake.types import SourceColumn, is_real
+from smug_platform.stamps import known, readable
 from smug_platform.tables.table import Table
+
+FORMAT = 1
 
 _NAME = r"[`\"]?([^\s`\"(]+)[`\"]?"
 _RENAMES = (
@@ -74,12 +77,14 @@ class State:
 
     def to_json(self) -> str:
         """The state as text; the inverse of `from_json`."""
-        return json.dumps(asdict(self))  # positions have up to 38 digits: orjson stops at 64 bits
+        # positions have up to 38 digits: orjson stops at 64 bits
+        return json.dumps(asdict(self) | {"format": FORMAT})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The state that `to_json` wrote."""
+        """The state that `to_json` wrote; raises NewerState."""
         found = json.loads(text)
+        readable("the state of a lake table", found, FORMAT)
         schemas = {
             shard: (position, tuple(map(_source_column, columns)))
             for shard, (position, columns) in found["schemas"].items()
@@ -88,7 +93,7 @@ class State:
             schemas=schemas,
             floors=found["floors"],
             watermarks=found["watermarks"],
-            fills=tuple(Fill(**fill) for fill in found["fills"]),
+            fills=tuple(Fill(**known(Fill, fill)) for fill in found["fills"]),
             aliases=found["aliases"],
             dropped=found.get("dropped", {}),
             behind=found.get("behind", {}),
@@ -214,7 +219,7 @@ def _type(column: Mapping[str, Any]) -> str:
 def _source_column(found: dict[str, Any]) -> SourceColumn:
     """The column that `to_json` wrote."""
     members = tuple((come, real) for come, real in found.get("members", ()))
-    return SourceColumn(**{**found, "members": members})
+    return SourceColumn(**known(SourceColumn, found) | {"members": members})
 
 
 def _members(literals: Iterable[str]) -> tuple[tuple[str, str], ...]:

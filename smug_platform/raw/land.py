@@ -26,7 +26,10 @@ from smug_platform.iceberg import Table
 from smug_platform.raw import deltas as raw
 from smug_platform.raw.envelopes import decode
 from smug_platform.raw.quarantine import Refused, quarantine
+from smug_platform.stamps import readable
 from smug_platform.stream.reader import Batch, Reader, StreamPositions
+
+FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,11 @@ def land(catalog: Catalog, reader: Reader, *, max_records: int = 100_000) -> Lan
 
 def stream_positions(table: IcebergTable) -> StreamPositions | None:
     """Where in the stream `raw.deltas` stands; None before the first landing."""
-    text = raw.summary(table).get("smug.stream")
+    told = raw.summary(table)
+    text = told.get("smug.stream")
     if text is None:
         return None
+    readable("the place of raw in the stream", {"format": told.get("smug.format", 1)}, FORMAT)
     found = orjson.loads(text)
     return StreamPositions(found["incarnation"], found["sequences"])
 
@@ -116,6 +121,7 @@ def _summary(stream: StreamPositions, sources: Mapping[str, Position]) -> dict[s
     positions = {"incarnation": stream.incarnation, "sequences": dict(stream.sequences)}
     return {
         "smug.stream": orjson.dumps(positions).decode(),
+        "smug.format": str(FORMAT),
         "smug.sources": orjson.dumps({s: str(p) for s, p in sources.items()}).decode(),
     }
 

@@ -21,6 +21,7 @@ from smug_platform.realtime.tables import LATER, SCHEMA, VERSION
 from smug_platform.realtime.tally import Tally
 from smug_platform.settings import Settings
 from smug_platform.sqlite import ensure_database
+from smug_platform.stamps import known, readable
 from smug_platform.stream.reader import StreamPositions
 
 _WAIT_SECONDS = 10.0
@@ -68,7 +69,7 @@ def store_path(settings: Settings) -> Path:
 class Store:
     """The file; made when it is not there. One process writes, any number reads.
 
-    Raises StreamError for a file of another version.
+    Raises StreamError for a file of another version, and NewerState for one of a newer.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -82,6 +83,7 @@ class Store:
         version = self._brought_up_to_date()
         if version != VERSION:
             self.close()
+            readable("the file of the live numbers", {"format": version}, VERSION)
             raise StreamError(
                 f"{path} is of version {version} of the live numbers",
                 remedy="remove it, and capture the shards anew",
@@ -168,7 +170,8 @@ def progress_of(meta: Mapping[str, str]) -> Progress:
     heard = {shard: (int(at), float(when)) for shard, (at, when) in found.pop("heard").items()}
     positions = StreamPositions(stream["incarnation"], stream["sequences"]) if stream else None
     watermark = int(meta["watermark"])
-    return Progress(positions=positions, heard=heard, watermark=watermark, **found)
+    told = known(Progress, found) | {"heard": heard, "watermark": watermark}
+    return Progress(**told | {"positions": positions})
 
 
 def refuse_another(connection: sqlite3.Connection, generation: int) -> None:

@@ -4,17 +4,15 @@ PutRecords accepts some records of a request and refuses others, and keeps no or
 of one request and those of its retry. Hence the rule of order: a key's changes are all in one lane,
 a wave holds at most one record of each lane, and a lane's next record goes only after its last was
 accepted. What was sent but not answered is sent again: readers drop the copy by its position.
-While records are refused, `publish` does not return: its caller waits, and in the end the source.
+A lane that is refused holds up no other: what the caller offers goes on in the rest, until so much
+waits that the caller has to wait too, and in the end the source.
 """
 
 import logging
-import random
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -25,6 +23,7 @@ from smug_platform.capture.sink import Heat, StreamRestarted
 from smug_platform.capture.written import Written
 from smug_platform.errors import StreamError
 from smug_platform.stream.aggregate import KEY_OVERHEAD, PACK_OVERHEAD, RECORD_OVERHEAD, pack
+from smug_platform.stream.backlog import Backlog, Packed
 from smug_platform.stream.claims import Claims
 from smug_platform.stream.client import (
     LOST_CONNECTION,
@@ -52,7 +51,8 @@ _PACK_BYTES = 1_000_000
 _PACK_RECORDS = 10_000
 _MAX_USER_RECORD = _PACK_BYTES - PACK_OVERHEAD - RECORD_OVERHEAD - KEY_OVERHEAD - 32
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0
+# What may wait in lanes that are refused while the others go on.
+MOST_WAITING = 32 * 1024 * 1024
 _WARN_SECONDS = 30.0
 _MISSING_SECONDS = 30.0
 
@@ -65,23 +65,11 @@ class StreamLost(StreamRestarted):
     """The stream is not the one that publishing began with: what it held is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Packed:
-    """One stream record, ready to send."""
-
-    lane: int
-    data: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.data) + len(_label(self.lane))
-
-
 class Producer:
     """Publishes changes; the `Sink` of capture.
 
     stop: ends waiting for a stream that refuses records. wait: sleeps that many seconds and
-    returns whether to stop. One thread publishes at a time.
+    returns whether to stop; clock: of the same seconds. One thread publishes at a time.
     """
 
     def __init__(
@@ -92,10 +80,12 @@ class Producer:
         *,
         stop: threading.Event | None = None,
         wait: Callable[[float], bool] | None = None,
+        clock: Callable[[], float] = time.monotonic,
         threads: int = 2,
     ) -> None:
         self._client, self._stream, self._claims = client, stream, claims
-        self._wait = wait or (stop or threading.Event()).wait
+        self._wait, self._clock = wait or (stop or threading.Event()).wait, clock
+        self._backlog, self._calls = Backlog(LANES), 0
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="kinesis")
         self._tips: dict[str, dict[str, str]] = {}
         self._thermometer = Thermometer()
@@ -118,37 +108,54 @@ class Producer:
         return self._thermometer.read()
 
     def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
-        """Put changes on the stream; returns when it has all of them.
+        """Put changes on the stream; returns when it has all of them, and all that was offered.
 
         Raises StreamError: no such stream, no right to it, another stream under its name
         (`StreamLost`), or `PublishStopped`. What was sent by then is sent again by the next call.
         """
+        self.offer(shard, epoch, changes)
+        self._send_down_to(shard, 0)
+
+    def offer(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
+        """Put changes on the stream, after those before; returns when it has all but those of lanes
+        that it refuses, of which at most `MOST_WAITING` bytes wait. Raises as `publish`.
+        """
         self._warm(shard, changes)
-        lanes = self._packed(shard, epoch, changes)
-        refusals = 0
-        while wave := [lane[0] for lane in lanes if lane]:
-            accepted = self._send_wave(shard, wave)
-            for packed in accepted:
-                lanes[packed.lane].popleft()
-            if len(accepted) == len(wave):
-                refusals = 0
-                continue
-            refusals = 1 if accepted else refusals + 1
-            self._pause(shard, refusals)
+        self._calls += 1
+        self._backlog.add(self._packed(shard, epoch, changes))
+        self._send_down_to(shard, MOST_WAITING)
+
+    def unsent(self, shard: str) -> int:
+        """Of so many of the last calls the stream lacks something; first sends what may be sent."""
+        self._send_what_is_due(shard)
+        oldest = self._backlog.oldest
+        return 0 if oldest is None else self._calls - oldest + 1
+
+    def _send_down_to(self, shard: str, most: int) -> None:
+        """Send until no more than so many bytes wait, and those in lanes that rest."""
+        while self._send_what_is_due(shard) > most:
+            self._pause(shard, self._backlog.rest(self._clock()))
+
+    def _send_what_is_due(self, shard: str) -> int:
+        """Send wave after wave until all lanes that have something rest; the bytes that wait."""
+        while wave := self._backlog.wave(self._clock()):
+            self._backlog.answer(wave, self._send_wave(shard, wave), self._clock())
+        return self._backlog.size
 
     def close(self) -> None:
         """Give back the threads."""
         self._pool.shutdown()
 
-    def _packed(self, shard: str, epoch: int, changes: Sequence[Change]) -> list[deque[_Packed]]:
-        """What is to be sent in each lane."""
+    def _packed(self, shard: str, epoch: int, changes: Sequence[Change]) -> Iterator[Packed]:
+        """What is to be sent, lane by lane."""
         if isinstance(changes, Written):
-            packs = packed_rows(changes, epoch, _PACK_BYTES)
-            return [deque(_Packed(lane, pack) for pack in of) for lane, of in enumerate(packs)]
-        return [
-            deque(_packs(lane, records))
-            for lane, records in enumerate(self._by_lane(shard, epoch, changes))
-        ]
+            packs: Sequence[Iterable[bytes]] = packed_rows(changes, epoch, _PACK_BYTES)
+        else:
+            lanes = self._by_lane(shard, epoch, changes)
+            packs = [_packs(lane, records) for lane, records in enumerate(lanes)]
+        for lane, of_lane in enumerate(packs):
+            for data in of_lane:
+                yield Packed(lane, data, self._calls)
 
     def _by_lane(
         self, shard: str, epoch: int, changes: Sequence[Change]
@@ -175,7 +182,7 @@ class Producer:
             if lane != ALL:
                 self._thermometer.count(change, lane, len(change.value), times)
 
-    def _send_wave(self, shard: str, wave: Sequence[_Packed]) -> list[_Packed]:
+    def _send_wave(self, shard: str, wave: Sequence[Packed]) -> list[Packed]:
         """Send at most one record a lane; those that the stream took."""
         if self._in_doubt and not self._is_same_stream():
             return []
@@ -188,12 +195,12 @@ class Producer:
             tips[place] = str(max(int(tips.get(place, -1)), int(sequence)))
         return [packed for packed, _, _ in answers]
 
-    def _send(self, request: Sequence[_Packed]) -> list[tuple[_Packed, str, str]]:
+    def _send(self, request: Sequence[Packed]) -> list[tuple[Packed, str, str]]:
         """One PutRecords; the records it took, with stream shard and sequence number."""
         entries: list[PutRecordsRequestEntryTypeDef] = [
             {
                 "Data": packed.data,
-                "PartitionKey": _label(packed.lane),
+                "PartitionKey": packed.label,
                 "ExplicitHashKey": hash_key(packed.lane),
             }
             for packed in request
@@ -241,10 +248,8 @@ class Producer:
             remedy="nothing to do: capture starts again, with a new snapshot where one is needed",
         )
 
-    def _pause(self, shard: str, refusals: int) -> None:
-        """Back off with full jitter."""
-        longest = min(_FIRST_PAUSE * 2 ** min(refusals, 16), _LONGEST_PAUSE)
-        if self._wait(random.uniform(0, longest)):
+    def _pause(self, shard: str, seconds: float) -> None:
+        if self._wait(seconds):
             raise PublishStopped(
                 f"{shard}: stopped before the stream took all changes",
                 remedy="nothing to do: they are sent again at the next start",
@@ -258,29 +263,24 @@ class Producer:
             _log.warning("stream %s: %s; trying again, nothing is lost", self._stream, problem)
 
 
-def _label(lane: int) -> str:
-    """The partition key of a lane's records; where they go is said by the explicit hash key."""
-    return f"lane-{lane:02d}"
-
-
-def _packs(lane: int, records: Sequence[tuple[str, bytes]]) -> Iterator[_Packed]:
+def _packs(lane: int, records: Sequence[tuple[str, bytes]]) -> Iterator[bytes]:
     """The records of a lane in aggregated records below the limits, in order."""
     taken: list[tuple[str, bytes]] = []
     size = PACK_OVERHEAD
     for key, data in records:
         cost = len(data) + len(key) + RECORD_OVERHEAD + KEY_OVERHEAD
         if taken and (size + cost > _PACK_BYTES or len(taken) == _PACK_RECORDS):
-            yield _Packed(lane, pack(taken, hash_key(lane)))
+            yield pack(taken, hash_key(lane))
             taken, size = [], PACK_OVERHEAD
         taken.append((key, data))
         size += cost
     if taken:
-        yield _Packed(lane, pack(taken, hash_key(lane)))
+        yield pack(taken, hash_key(lane))
 
 
-def _requests(wave: Sequence[_Packed]) -> Iterator[list[_Packed]]:
+def _requests(wave: Sequence[Packed]) -> Iterator[list[Packed]]:
     """A wave cut into requests that the service takes."""
-    request: list[_Packed] = []
+    request: list[Packed] = []
     size = 0
     for packed in wave:
         full = size + packed.size > MAX_REQUEST_BYTES or len(request) == MAX_REQUEST_RECORDS

@@ -20,6 +20,7 @@ import duckdb
 
 from smug_platform.errors import WarehouseError
 from smug_platform.lake.feed import NO_RELIEF, Feed, Relief
+from smug_platform.stamps import known
 from smug_platform.warehouse import ddl
 from smug_platform.warehouse.connect import first_line
 
@@ -127,7 +128,7 @@ def load_of(row: Sequence[Any]) -> Load:
         loaded_at,
         committed_at,
         json.loads(positions),
-        Relief(**json.loads(relief)),
+        Relief(**known(Relief, json.loads(relief))),
     )
 
 
@@ -205,7 +206,8 @@ def _record(
     relief = feed.relief + before.relief if before else feed.relief
     connection.execute(f"delete from {ddl.LOADS} where table_name = ?", [feed.table])
     connection.execute(
-        f"insert into {ddl.LOADS} values (?, ?, ?, ?, ?, ?, ?)",
+        f"insert into {ddl.LOADS} (table_name, snapshot_id, rows, loaded_at, committed_at,"
+        " positions, relief) values (?, ?, ?, ?, ?, ?, ?)",
         [
             feed.table,
             feed.snapshot_id,

@@ -18,9 +18,8 @@ from smug_platform.warehouse.redshift_session import Session
 from smug_platform.warehouse.redshift_types import Column, columns, widens
 
 _REJECTS_AT_ONCE = 500
-READ_LOADS = (
-    f"select table_name, snapshot_id, rows, loaded_at, committed_at, positions, relief from {LOADS}"
-)
+_LOAD = "table_name, snapshot_id, rows, loaded_at, committed_at, positions, relief"
+READ_LOADS = f"select {_LOAD} from {LOADS}"
 
 
 class Loading:
@@ -182,7 +181,7 @@ class Loading:
         self._record_rejects(rows)
         ask(f"delete from {LOADS} where table_name = ?", [name])
         ask(
-            f"insert into {LOADS} values (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"insert into {LOADS} ({_LOAD}, columns) values (?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 name,
                 loaded.snapshot_id,

@@ -85,6 +85,13 @@ class Counting:
         self.sizes.append(len(changes))
         self.inner.publish(shard, epoch, changes)
 
+    def offer(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
+        self.sizes.append(len(changes))
+        self.inner.offer(shard, epoch, changes)
+
+    def unsent(self, shard: str) -> int:
+        return self.inner.unsent(shard)
+
     def tips(self, shard: str) -> Mapping[str, str]:
         return self.inner.tips(shard)
 

@@ -27,11 +27,11 @@ class Halting(Producer):
 
     file: Path | None = None
 
-    def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
+    def offer(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
         if self.file is not None and self.file.exists():
             self.file.unlink()
             os.kill(os.getpid(), signal.SIGSTOP)
-        super().publish(shard, epoch, changes)
+        super().offer(shard, epoch, changes)
 
 
 def main() -> None:

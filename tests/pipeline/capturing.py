@@ -15,7 +15,7 @@ from pymysql.cursors import Cursor
 from smug_platform.capture import server
 from smug_platform.capture.change import Change
 from smug_platform.capture.position import Position, file_number
-from smug_platform.capture.sink import NOTHING_LANDED, Landed
+from smug_platform.capture.sink import NOTHING_LANDED, AtOnce, Landed
 from smug_platform.capture.status import Status
 from smug_platform.capture.worker import run_worker
 from smug_platform.local.mariadb import start_shard
@@ -27,7 +27,7 @@ PATIENCE = 120.0
 
 
 @dataclass
-class Kept:
+class Kept(AtOnce):
     """A sink in memory: every change with its epoch, in the order in which it came."""
 
     incarnation: str = "first"

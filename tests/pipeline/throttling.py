@@ -24,24 +24,30 @@ _REFUSED = {"ErrorCode": _CODE, "ErrorMessage": "Rate exceeded"}
 class Refusals:
     """What the proxy does. share: of the records of each PutRecords that are refused; throttled:
     whether every PutRecords is, as a whole. unanswered: so many of the next PutRecords are taken,
-    and their caller is hung up on. calls, asked, refused: PutRecords seen, the records in them, and
-    those refused.
+    and their caller is hung up on. lane: the partition key of records that are refused. calls,
+    asked, refused: PutRecords seen, the records in them, and those refused.
     """
 
     share: float = 0.0
     throttled: bool = False
     unanswered: int = 0
+    lane: str = ""
     calls: int = 0
     asked: int = 0
     refused: int = 0
     chance: random.Random = field(default_factory=lambda: random.Random(1))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def judge(self, records: int) -> list[bool]:
+    def judge(self, records: list[dict[str, Any]]) -> list[bool]:
         """Of each record of a request, whether it is refused."""
         with self.lock:
-            found = [self.throttled or self.chance.random() < self.share for _ in range(records)]
-            self.calls, self.asked = self.calls + 1, self.asked + records
+            found = [
+                self.throttled
+                or record["PartitionKey"] == self.lane
+                or self.chance.random() < self.share
+                for record in records
+            ]
+            self.calls, self.asked = self.calls + 1, self.asked + len(records)
             self.refused += sum(found)
             return found
 
@@ -78,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def put_records(self, request: dict[str, Any]) -> tuple[int, bytes]:
         records = request["Records"]
-        refused = self.server.refusals.judge(len(records))
+        refused = self.server.refusals.judge(records)
         if self.server.refusals.throttled:
             return 400, json.dumps({"__type": _CODE, "message": "Rate exceeded"}).encode()
         passed = [r for r, is_refused in zip(records, refused, strict=True) if not is_refused]

@@ -26,12 +26,12 @@ LAKE = {
 }  # fmt: skip
 MARTS = {
     "dim_accounts", "dim_accounts_history", "dim_photos", "fct_churn_monthly", "fct_engagement",
-    "fct_order_lines", "fct_orders", "fct_revenue_daily", "fct_storage_by_account",
+    "fct_freshness", "fct_order_lines", "fct_orders", "fct_revenue_daily", "fct_storage_by_account",
     "fct_subscriptions", "fct_uploads",
 }  # fmt: skip
 BI = {
-    "bi_accounts", "bi_churn", "bi_engagement", "bi_orders", "bi_revenue", "bi_storage",
-    "bi_subscriptions", "bi_uploads", "dashboard_page", "quicksight_commerce",
+    "bi_accounts", "bi_churn", "bi_engagement", "bi_freshness", "bi_orders", "bi_revenue",
+    "bi_storage", "bi_subscriptions", "bi_uploads", "dashboard_page", "quicksight_commerce",
     "quicksight_community", "quicksight_members",
 }  # fmt: skip
 GROUPS = {
@@ -110,7 +110,9 @@ def test_the_keys(defs: dg.Definitions) -> None:
     assert layer(defs, "mysql") == {"shard_0", "shard_1"}
     assert layer(defs, "stream") == {"changes"}
     assert layer(defs, "raw") == {"deltas"}
-    assert layer(defs, "staging") == {f"stg_{name}" for name in (*LAKE, "photo_changes")}
+    assert layer(defs, "staging") == {
+        f"stg_{name}" for name in (*LAKE, "photo_changes", "newest_changes")
+    }
     assert layer(defs, "bi") == BI
     layers = {key.path[0] for key in defs.resolve_all_asset_keys()}
     assert layers == {

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "smug_platform"
 WAY = ("tables", "capture", "stream", "raw", "lake", "warehouse", "bi")
 BELOW = {
     "aws", "duck", "errors", "iceberg", "scan", "settings", "settings_capture", "sqlite",
-    "settings_warehouse",
+    "settings_warehouse", "stamps",
 }  # fmt: skip
 BELOW_ASSETS = BELOW | {"policies"}
 DAGSTER = {"assets", "checks", "metadata", "resources", "sensors"}

@@ -87,7 +87,7 @@ def test_marts_lie_on_redshift_as_their_models_say(on_redshift: OnRedshift) -> N
         " where \"schema\" in ('intermediate', 'marts')"
     )
     lies = {name: (style, key) for name, style, key in found}
-    assert len(lies) == 12
+    assert len(lies) == 13
     assert lies["fct_engagement"] == ("KEY(photo_id)", "engaged_on")
     assert lies["fct_revenue_daily"] == ("ALL", "placed_on")
     assert all(style == "ALL" or style.startswith("KEY(") for style, _ in lies.values())

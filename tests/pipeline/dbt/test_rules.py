@@ -113,6 +113,11 @@ def test_every_layer_reads_only_the_layers_below_it(manifest: dict[str, Any]) ->
         assert read <= below[model["schema"]], model["name"]
 
 
+def test_the_freshness_of_every_table_is_told(manifest: dict[str, Any]) -> None:
+    read = manifest["nodes"]["model.smug.stg_newest_changes"]["depends_on"]["nodes"]
+    assert {one.rpartition(".")[2] for one in read} == {table.name for table in FLICKR.tables}
+
+
 def test_every_model_with_a_branch_has_a_unit_test(manifest: dict[str, Any]) -> None:
     covered = {test["model"] for test in manifest["unit_tests"].values()}
     branching = {

@@ -32,7 +32,8 @@ create table bi.bi_churn (month_start date, plan varchar, opening_count bigint,
 create schema warehouse;
 create table warehouse._loads (table_name varchar, rows bigint, loaded_at timestamptz,
   committed_at timestamptz);
-create table warehouse.photos (_shard varchar, _committed_at timestamptz);
+create table bi.bi_freshness (table_name varchar, source_shard varchar, committed_at timestamp,
+  shard_committed_at timestamp, shard_behind_seconds bigint, is_shard_behind boolean);
 """
 ROWS = """
 insert into bi.bi_accounts values (1, true), (2, false), (3, false);
@@ -49,8 +50,9 @@ insert into bi.bi_churn values ('2024-01-01', 'pro', 0, 0), ('2024-02-01', 'pro'
 insert into warehouse._loads values
   ('photos', 3, '2024-02-01 10:00:05+00', '2024-02-01 10:00:03.5+00'),
   ('photos_history', 3, '2024-02-01 10:00:05+00', '2024-02-01 10:00:03.5+00');
-insert into warehouse.photos values ('shard_0', '2024-02-01 10:00:03.5+00'),
-  ('shard_0', '2024-02-01 09:00:00+00'), ('shard_1', '2024-02-01 09:59:00+00');
+insert into bi.bi_freshness values
+  ('photos', 'shard_0', '2024-02-01 10:00:03.5', '2024-02-01 10:00:03.5', 0, false),
+  ('photos', 'shard_1', '2024-02-01 09:59:00', '2024-02-01 09:59:00', 63, false);
 """
 
 
@@ -109,17 +111,19 @@ def test_R06_O09_a_shard_that_is_behind_is_shown_by_table_and_makes_the_totals_p
     assert "partial" not in write_dashboard(settings).read_text(encoding="utf-8")
     with duckdb.connect(str(settings.warehouse_path)) as connection:
         connection.execute(
-            "update warehouse.photos set _committed_at = _committed_at - interval 6 hours"
-            " where _shard = 'shard_1'"
+            "update bi.bi_freshness set committed_at = committed_at - interval 6 hours,"
+            " shard_committed_at = shard_committed_at - interval 6 hours,"
+            " shard_behind_seconds = 21663, is_shard_behind = true where source_shard = 'shard_1'"
         )
-        assert read_figures(connection)["shards"] == [
-            {"table": "photos", "shard": "shard_0", "committed": "2024-02-01 10:00:03",
-             "behind": 0.0},
-            {"table": "photos", "shard": "shard_1", "committed": "2024-02-01 03:59:00",
-             "behind": 21_663.5},
-        ]  # fmt: skip
+        first, second = read_figures(connection)["shards"]
+    assert (first["shard"], first["committed"], first["behind"], first["late"]) == (
+        "shard_0", "2024-02-01 10:00:03", 0.0, False,
+    )  # fmt: skip
+    assert (second["table"], second["committed"], second["behind"]) == (
+        "photos", "2024-02-01 03:59:00", 21_663.5,
+    )  # fmt: skip
     page = write_dashboard(settings).read_text(encoding="utf-8")
-    assert "partial: nothing of shard_1 for the last 6.0 h" in page
+    assert "partial: nothing of shard_1 since 2024-02-01 03:59:00 UTC (6.0 h)" in page
     assert "02-01 03:59:00" in page
 
 

@@ -1,7 +1,9 @@
 import pytest
 
-from smug_platform.capture.events import DAMAGED, INCIDENT, UNKNOWN
 from smug_platform.capture.failures import (
+    DAMAGED,
+    INCIDENT,
+    UNKNOWN,
     BinlogPurged,
     DamagedEvent,
     EventsLost,

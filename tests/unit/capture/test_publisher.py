@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,11 +31,11 @@ def _batch(*offsets: int, after: int) -> Batch:
 
 
 @contextmanager
-def _publishing(tmp_path: Path) -> Iterator[tuple[Publisher, Kept, Hold]]:
+def _publishing(tmp_path: Path, kept: Kept | None = None) -> Iterator[tuple[Publisher, Kept, Hold]]:
     hold = Store(SqliteItems(tmp_path / "state.db"), seconds=60).take("shard_0", "a test", None)
     assert hold is not None
     state = State(1, 7, None, "first", ("f.t",), '{"file":"b.000002","pos":4}', Position(1, 2, 4))
-    kept, meter = Kept(), Meter("shard_0")
+    kept, meter = kept or Kept(), Meter("shard_0")
     publisher = Publisher(hold, kept, state, meter, history=History(hold, tmp_path / "history"))
     try:
         yield publisher, kept, hold
@@ -146,6 +146,55 @@ def test_the_stream_can_be_stopped_where_it_is_and_then_at_a_place(tmp_path: Pat
         _await(lambda: publisher.reached == (2, 60))
     assert _places(kept) == [10, 50, 60]
     assert publisher.state.unread == (Unread("t"),)
+
+
+@dataclass
+class Late(Kept):
+    """A sink of which so many of the last calls are not durable yet, until all has to be."""
+
+    late: int = 0
+
+    def unsent(self, shard: str) -> int:
+        del shard
+        return self.late
+
+    def offer(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
+        super().publish(shard, epoch, changes)
+        self.late += 1
+
+    def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
+        super().publish(shard, epoch, changes)
+        self.late = 0
+
+
+def test_a_batch_is_remembered_when_it_and_those_before_it_are_durable(tmp_path: Path) -> None:
+    kept = Late()
+    with _publishing(tmp_path, kept) as (publisher, _, hold):
+
+        def remembered() -> int:
+            state = hold.state()
+            return state.place[1] if state else -1
+
+        publisher.start()
+        for at in (10, 20):
+            publisher.offer(_batch(at, after=at))
+        publisher.offer(_batch(after=25))  # a heartbeat stands behind them
+        _await(lambda: len(kept.changes) == 2)
+        assert (remembered(), publisher.busy) == (-1, True)
+        kept.late = 1
+        _await(lambda: remembered() == 10)
+        kept.late = 0
+        _await(lambda: remembered() == 25)
+        assert not publisher.busy
+        publisher.offer(_batch(30, after=30))
+        publisher.stop_before((2, 100))
+        publisher.offer(_batch(40, 120, after=120))
+        publisher.offer_rows([_change(100)])
+        _await(lambda: publisher.is_idle)
+        assert (remembered(), _places(kept)) == (30, [10, 20, 30, 40, 100])
+        state = hold.state()
+        assert state is not None
+        assert state.position == Position(1, 2, 30)
 
 
 def test_changes_of_rows_that_are_yet_to_be_read_are_left_out_and_passed(tmp_path: Path) -> None:

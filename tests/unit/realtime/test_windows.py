@@ -1,10 +1,12 @@
 """The windows: what each operation does to them, what is late, what is closed, what is kept."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from smug_platform.errors import StreamError
+from smug_platform.errors import NewerState, StreamError
 from smug_platform.realtime.consume import Consumer
 from smug_platform.realtime.keep import HISTORY_SECONDS, WINDOW_MINUTES
 from smug_platform.realtime.moment import NotThere, sums_at
@@ -156,7 +158,11 @@ def test_a_store_of_another_version_or_none_is_refused(tmp_path: Path) -> None:
         Store(tmp_path / "none.db", read_only=True)
     with Store(tmp_path / "live.db") as store, store.writing() as connection:
         connection.execute("pragma user_version = 99")
-    with pytest.raises(StreamError, match="version 99"):
+    with pytest.raises(NewerState, match=r"format 99.*install the release that wrote it"):
+        Store(tmp_path / "live.db")
+    with closing(sqlite3.connect(tmp_path / "live.db")) as connection:
+        connection.execute("pragma user_version = 0")
+    with pytest.raises(StreamError, match="version 0"):
         Store(tmp_path / "live.db")
 
 

@@ -17,7 +17,7 @@ from smug_platform.errors import StreamError
 from smug_platform.stream.aggregate import unpack
 from smug_platform.stream.claims import Claims
 from smug_platform.stream.client import MISSING
-from smug_platform.stream.lanes import LANES
+from smug_platform.stream.lanes import LANES, hash_key, lane_of, partition_key
 from smug_platform.stream.producer import Producer, PublishStopped, StreamLost
 from tests.unit.stream.service import KinesisInMemory, error
 
@@ -38,7 +38,7 @@ class Clock:
 
 
 def producer(service: Any, tmp_path: Path, **options: Any) -> Producer:
-    options.setdefault("wait", Clock(service).wait)
+    options = {"wait": Clock(service).wait, "clock": lambda: service.now} | options
     return Producer(service, "changes", Claims(f"file://{tmp_path}/claims"), **options)
 
 
@@ -137,6 +137,46 @@ def test_M02_throttling_record_by_record_is_waited_out(tmp_path: Path):
     service.refuse = lambda _call, _record: service.now < 300
     producer(service, tmp_path).publish(SHARD, 1, [row(n, n) for n in range(50)])
     assert by_key(arrived(service)) == {n: [n] for n in range(50)}
+
+
+def of_others(service: KinesisInMemory) -> list[int]:
+    return [envelope["value"]["n"] for envelope in arrived(service) if envelope["key"]["id"] != 1]
+
+
+def test_M06_a_stream_shard_that_refuses_makes_no_other_wait(tmp_path: Path):
+    """M06: a hot key has 60 % of the changes, and its stream shard takes nothing for an hour."""
+    service = KinesisInMemory(shards=LANES)
+    hot = lane_of(SHARD, row(1, 0), partition_key(row(1, 0)))
+    others = [n for n in range(2, 60) if lane_of(SHARD, row(n, 0), partition_key(row(n, 0))) != hot]
+    service.refuse = lambda _call, record: (
+        service.now < 3600 and record["ExplicitHashKey"] == hash_key(hot)
+    )
+    sent = producer(service, tmp_path)
+    for n in range(200):
+        batch = [row(1, 3 * n + i) for i in range(3)] + [row(others[n % len(others)], n)] * 2
+        sent.offer(SHARD, 1, batch)
+        assert sent.unsent(SHARD) == n + 1
+        assert sorted(of_others(service)) == [each for each in range(n + 1) for _ in range(2)]
+        assert service.now == 0, "nobody waited"
+    asked = sum(
+        record["ExplicitHashKey"] == hash_key(hot) for r in service.requests for record in r
+    )
+    assert asked < 10, "the lane rests"
+    sent.publish(SHARD, 1, [row(1, 600)])
+    assert sent.unsent(SHARD) == 0
+    assert by_key(arrived(service))[1] == list(range(601))
+
+
+def test_M06_what_waits_in_a_lane_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    service = KinesisInMemory()
+    service.refuse = lambda _call, _record: service.now < 600
+    monkeypatch.setattr("smug_platform.stream.producer.MOST_WAITING", 10_000)
+    sent = producer(service, tmp_path)
+    sent.offer(SHARD, 1, [row(1, 0, "x" * 8_000)])
+    assert (service.now, arrived(service)) == (0.0, [])
+    sent.offer(SHARD, 1, [row(1, 1, "x" * 8_000)])
+    assert service.now >= 600
+    assert by_key(arrived(service)) == {1: [0, 1]}
 
 
 def test_a_stop_ends_the_waiting(tmp_path: Path):
