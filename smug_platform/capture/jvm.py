@@ -10,6 +10,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ from smug_platform.capture.failures import Refused
 LOG = "debezium.log"
 CACHE = Path(sys.prefix) / "capture.aot"
 """What `local.training` recorded: classes loaded and linked, for this environment's jars alone."""
+ALTERED = tuple(
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("alter", "converters", "events", "zero_dates")
+)
+"""Which classes are altered as the machine starts: one that an old cache links to can't be."""
 CLASSES = "smug.classes"
 """The system property that names the folder of classes that were compiled here."""
 
@@ -93,9 +99,21 @@ def _cache_options(record: Path | None) -> tuple[str, ...]:
         # Without profiles of methods: with them the second compiler takes a CPU second at once.
         first_compiler = "-XX:TieredStopAtLevel=1"
         return "-XX:AOTMode=record", f"-XX:AOTConfiguration={record}", first_compiler, _QUIET
-    if CACHE.is_file() and str(CACHE).isascii():  # else JPype turns it off, which Java refuses
+    # JPype turns off a cache whose path is not ASCII, which Java refuses.
+    is_ours = made_of(CACHE).is_file() and made_of(CACHE).read_text() == fingerprint()
+    if is_ours and CACHE.is_file() and str(CACHE).isascii():
         return f"-XX:AOTCache={CACHE}", _QUIET
     return ()
+
+
+def made_of(cache: Path) -> Path:
+    """The file that says of which `fingerprint` a cache is."""
+    return cache.with_suffix(".of")
+
+
+def fingerprint() -> str:
+    """What of this package a cache is made for, and of no other."""
+    return sha256(b"".join(path.read_bytes() for path in ALTERED)).hexdigest()
 
 
 def end_recording() -> str:

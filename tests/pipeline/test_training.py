@@ -1,11 +1,12 @@
 """A start of Java with what `make setup` recorded, and with what is of no use."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from smug_platform.capture.jvm import CACHE
+from smug_platform.capture.jvm import CACHE, fingerprint, made_of
 from smug_platform.settings import PROJECT
 
 _WARM_UP = """
@@ -49,6 +50,14 @@ def test_classes_come_from_what_the_setup_recorded(tmp_path: Path) -> None:
 def test_what_is_no_record_is_done_without(tmp_path: Path) -> None:
     other = tmp_path / "capture.aot"
     other.write_bytes(b"of another Java" * 1000)
+    made_of(other).write_text(fingerprint())
     classes = loaded(other, tmp_path)
     assert len(classes) > 100
     assert not any("shared objects file" in line for line in classes)
+
+
+def test_a_record_of_other_classes_than_are_altered_now_is_not_used(tmp_path: Path) -> None:
+    old = tmp_path / "capture.aot"
+    shutil.copy(CACHE, old)
+    made_of(old).write_text("another fingerprint")
+    assert not any("shared objects file" in line for line in loaded(old, tmp_path))
