@@ -11,7 +11,7 @@ from smug_platform.lake.merged import Merged
 from smug_platform.lake.tend import Tending
 from smug_platform.sync import Platform, Synced, ingest, publish
 
-_AT_ONCE = 5  # micro-batches, so that what they did is told every second or two
+AT_ONCE = 5  # micro-batches, so that what they did is told every second or two
 
 
 def keep_on(
@@ -51,7 +51,7 @@ class ToTheLake:
 
     def __call__(self) -> Synced:
         """One half pass."""
-        return ingest(self._platform, batches=_AT_ONCE, between=self._between)
+        return ingest(self._platform, batches=AT_ONCE, between=self._between)
 
     def _between(self, merges: Sequence[Merged]) -> None:
         self._tend(merged.table for merged in merges if merged.commits)

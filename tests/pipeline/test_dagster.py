@@ -25,7 +25,7 @@ from smug_platform.errors import WarehouseError
 from smug_platform.iceberg.files import LakeFiles
 from smug_platform.lake.merge import name_of
 from smug_platform.local.workload import run_workload
-from smug_platform.loop import ToTheMarts, keep_on
+from smug_platform.loop import AT_ONCE, ToTheMarts, keep_on
 from smug_platform.orchestration.behind import behind, has_arrivals
 from smug_platform.orchestration.checks import check_key
 from smug_platform.orchestration.compaction import COMPACTION
@@ -34,6 +34,7 @@ from smug_platform.orchestration.drain import DrainConfig
 from smug_platform.orchestration.jobs import DRAIN, LIVE
 from smug_platform.orchestration.sensors import tick
 from smug_platform.orchestration.shard_checks import ALIVE
+from smug_platform.raw.deltas import open_deltas
 from smug_platform.realtime.assets import WINDOWS
 from smug_platform.realtime.consume import Consumer
 from smug_platform.realtime.store import Store, store_path
@@ -305,7 +306,9 @@ def test_a_drain_run_takes_micro_batch_after_micro_batch(
     result = run(defs, instance, DRAIN, run_config=config)
     events = [e for e in result.all_events if e.is_step_materialization]
     landings = [e for e in events if e.asset_key == dg.AssetKey(["raw", "deltas"])]
-    assert len(landings) == -(-len(stream.envelopes) // stream.most)
+    batches = math.ceil(len(stream.envelopes) / stream.most)
+    assert len(open_deltas(platform.lakehouse.catalog).metadata.snapshots) == batches
+    assert len(landings) == math.ceil(batches / AT_ONCE)
     layers = {event.asset_key.path[0] for event in events if event.asset_key}
     assert layers == {"raw", "lake", "warehouse", "staging", "intermediate", "marts", "bi"}
     assert content(platform) == expected
