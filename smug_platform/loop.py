@@ -23,7 +23,7 @@ def keep_on(
     again. pause: seconds to wait after one that moved nothing. Yields those that moved something
     or met a problem.
 
-    >>> halves = iter([Synced(problems=()), Synced()])
+    >>> halves = iter([Synced(loaded=(None,)), Synced(), Synced()])
     >>> len(list(keep_on(lambda: next(halves), idle=0.01, most=5.0, pause=0.01)))
     1
     """

@@ -19,7 +19,7 @@ def as_wide(kind: LakeType, wide: IcebergType) -> LakeType:
     """The same values read as a wider type.
 
     >>> as_wide(lake_type(SourceColumn("n", "INT")), lake_type(SourceColumn("n", "BIGINT")).iceberg)
-    LakeType(iceberg=LongType(), read='try_cast($ as bigint)', can_raise=True)
+    LakeType(iceberg=LongType(), read='try_cast($ as bigint)', can_raise=True, none='', instead='')
     """
     if kind.iceberg == wide:
         return kind

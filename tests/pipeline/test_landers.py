@@ -5,12 +5,12 @@ at a chosen place by an exception that nobody catches: the disk then holds what 
 Processes that are killed in truth are those of the soak.
 """
 
-import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +88,10 @@ class Stream:
 
 
 class Landers:
-    """Consumers that land in threads. Of their commits some end the lander, before or after."""
+    """Consumers that land in threads. Of three one ends before a commit, and one after one."""
 
-    def __init__(self, stream: Stream, seed: int) -> None:
-        self._stream, self._chance = stream, random.Random(seed)
+    def __init__(self, stream: Stream) -> None:
+        self._stream, self._ends = stream, cycle(["before", "after", "never"])
         self._running: list[tuple[threading.Thread, threading.Event]] = []
         self._dies = threading.local()
         self.killed, self.beaten = Counter[str](), 0
@@ -104,8 +104,7 @@ class Landers:
             stop.set()
         while len(self._running) < count:
             stop = threading.Event()
-            when = self._chance.choice(["before", "after", "never"])
-            thread = threading.Thread(target=self._run, args=(stop, when))
+            thread = threading.Thread(target=self._run, args=(stop, next(self._ends)))
             self._running.append((thread, stop))
             thread.start()
 
@@ -159,7 +158,7 @@ def test_M11_consumers_and_shards_are_scaled_under_load_and_lose_and_disorder_no
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """M11: from one to eight to two, of each; some landers end at a commit and are replaced."""
-    shard, producer, landers = server("shard_0"), stream.producer(), Landers(stream, seed=11)
+    shard, producer, landers = server("shard_0"), stream.producer(), Landers(stream)
     members, catalog = Members(shard, 11, 0), open_catalog(stream.settings)
     open_deltas(catalog)
     changes = changes_of(shard.snapshot())

@@ -11,6 +11,7 @@ import pytest
 from smug_platform.errors import SmugError, StreamError
 from smug_platform.lake.merged import Merged
 from smug_platform.loop import ToTheLake
+from smug_platform.raw import backlog
 from smug_platform.raw.backlog import ahead
 from smug_platform.raw.land import Landed
 from smug_platform.settings import Settings, load_settings
@@ -121,8 +122,17 @@ def test_what_ends_the_landings_is_raised_after_those_that_went_well() -> None:
         next(found)
 
 
-def test_who_leaves_waits_for_the_landing_under_way_alone() -> None:
+def test_who_leaves_waits_for_the_landing_under_way_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     begun, going, landed = threading.Event(), threading.Event(), []
+
+    class Leaving(threading.Event):
+        def set(self) -> None:
+            super().set()
+            going.set()
+
+    monkeypatch.setattr(backlog, "Event", Leaving)
 
     def landings() -> Iterator[Landed]:
         for number in range(100):
@@ -135,6 +145,5 @@ def test_who_leaves_waits_for_the_landing_under_way_alone() -> None:
     found = ahead(landings())
     assert next(found).deltas == 0
     assert begun.wait(PATIENCE)
-    threading.Timer(0.05, going.set).start()
     found.close()
     assert landed == [0, 1]
