@@ -51,7 +51,8 @@ class ShardStatus:
     lease: of the worker that has it, None before the first. binlog: that it needs next, None where
     that can't be told. heat: how evenly it wrote the stream lately. reading: the table
     that is read anew, and how far it is; asked: the tables that are to be. behind_since: as of when
-    its changes have come, None where that is just now or never was.
+    its changes have come, None where that is just now or never was. passed_over: statements of no
+    captured table that its worker has not read.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ShardStatus:
     reading: str = ""
     asked: Sequence[str] = ()
     behind_since: datetime | None = None
+    passed_over: int = 0
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
         found.reading if runs else "",
         asked,
         _behind_since(found, now, runs=runs),
+        found.passed_over,
     )
 
 

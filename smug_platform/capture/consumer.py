@@ -6,6 +6,7 @@ each record, with a tab after every one, for JSON never holds a raw tab. A recor
 milliseconds while another computes: hence one crossing, and not one for each question.
 """
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from smug_platform.capture.statements import (
     is_marked,
     unmarked,
 )
+from smug_platform.capture.unread import is_passed, passed
+
+_log = logging.getLogger(__name__)
 
 _CONVERTER, _NULL = "converter.", b"null"
 
@@ -31,11 +35,13 @@ class Batch:
     """What one poll of the engine brought: changes without heartbeats, and the offset after it.
 
     unheard: tables whose rows a schema change among them may have changed without a word.
+    passed_over: statements that were not read, for they are of no captured table.
     """
 
     changes: Sequence[Change]
     offset: str
     unheard: tuple[str, ...] = ()
+    passed_over: int = 0
 
 
 class BatchReader:
@@ -53,6 +59,7 @@ class BatchReader:
         self._keyed = {key.partition(":")[0].rpartition(".")[2] for key in keys}
         self._database = properties["database.include.list"].replace("\\", "")
         self._statements, self._unheard = statements, list[str]()
+        self._passed_over = 0
         settings = {
             name.removeprefix(_CONVERTER): value
             for name, value in properties.items()
@@ -81,7 +88,8 @@ class BatchReader:
             elif (change := self._other(name.decode(), key, value)) is not None:
                 changes.append(change)
         unheard, self._unheard = tuple(self._unheard), []
-        return Batch(changes, offset.decode(), unheard)
+        passed_over, self._passed_over = self._passed_over, 0
+        return Batch(changes, offset.decode(), unheard, passed_over)
 
     def _other(self, topic: str, key: bytes, value: bytes) -> Change | None:
         """What is not the row of a table that was met before; None for nobody's business."""
@@ -104,6 +112,10 @@ class BatchReader:
         """
         event = orjson.loads(value)
         ddl = event["ddl"]
+        if is_passed(ddl):
+            _log.info("%s: not read, of no captured table: %s", topic, passed(ddl))
+            self._passed_over += 1
+            return None
         if is_marked(ddl):
             event["ddl"], database = unmarked(ddl)
             assert self._statements is not None, "a snapshot changes no rows"

@@ -184,7 +184,8 @@ def find_in_table(source: Source, table: Table, held: Held | None, shard: str) -
 
 def _of_columns(table: Table, held: Held, *, finding: _Make) -> Iterator[Finding]:
     remedy = "correct its record in smug_platform/tables"
-    for name in dict.fromkeys((*table.key, *table.excluded, *table.zero_dates)):
+    declared = (*table.key, *table.excluded, *table.zero_dates, *table.warehouse_columns)
+    for name in dict.fromkeys(declared):
         if name not in held.types:
             yield finding("blocking", "column_missing", f"has no column {name!r}", remedy)
         elif name in table.zero_dates and held.kinds[name] not in _DATES:

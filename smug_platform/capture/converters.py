@@ -17,6 +17,7 @@ from typing import Any
 
 import jpype
 
+from smug_platform.capture import unread
 from smug_platform.capture.alter import add, class_pool, load
 from smug_platform.capture.events import MARK
 from smug_platform.capture.zero_dates import NO_DAY, NO_INSTANT, NO_MOMENT
@@ -149,12 +150,9 @@ _COLLATED = r"""private static String collated(String ddl) {
     }
     return found.appendTail(text).toString();
 }"""
-# Other words are tried only for what can't be read, for a text may stand in double quotes too. What
-# is marked changes no schema.
-_PARSE = r"""public io.debezium.relational.ddl.DdlChanges parse(
-        String ddl, io.debezium.relational.Tables tables) {
-    if (ddl.startsWith("MARK")) return new io.debezium.relational.ddl.DdlChanges();
-    String known = collated(ddl);
+# Other words are tried only for what can't be read, for a text may stand in double quotes too.
+_READABLE = r"""private io.debezium.relational.ddl.DdlChanges readable(
+        String ddl, String known, io.debezium.relational.Tables tables) {
     try {
         return parseKnown(known, tables);
     } catch (RuntimeException unread) {
@@ -162,14 +160,25 @@ _PARSE = r"""public io.debezium.relational.ddl.DdlChanges parse(
             + "\\((?:'(?:[^'\\\\]|\\\\.)*'|[^()']|\\([^()]*\\))*\\)";
         String other = known.replaceAll("\"(?=(?:[^']*'[^']*')*[^']*$)", "`")
             .replaceAll("(?i)\\bDEFAULT\\s+(" + function + ")", "DEFAULT ($1)");
-        if (other.equals(known)) throw unread;
+        if (other.equals(known)) return passOver(ddl, tables, unread);
         try {
             return parseKnown(other, tables);
         } catch (RuntimeException again) {
-            throw unread;
+            return passOver(ddl, tables, unread);
         }
     }
-}""".replace("MARK", MARK)
+}"""
+# What is marked changes no schema.
+_PARSE = r"""public io.debezium.relational.ddl.DdlChanges parse(
+        String ddl, io.debezium.relational.Tables tables) {
+    if (ddl.startsWith("PASSED")) passedAgain(ddl, tables);
+    if (ddl.startsWith("MARK") || ddl.startsWith("PASSED"))
+        return new io.debezium.relational.ddl.DdlChanges();
+    String known = collated(ddl);
+    io.debezium.relational.ddl.DdlChanges changes = readable(ddl, known, tables);
+    check(ddl, tables);
+    return changes;
+}""".replace("MARK", MARK).replace("PASSED", unread.PASSED)
 
 
 def define_converters() -> None:
@@ -187,7 +196,7 @@ def define_converters() -> None:
     _mark_zero_dates(pool)
     parser = pool.get(_PARSER)
     parser.getDeclaredMethod("parse").setName("parseKnown")
-    add(parser, methods=(_COLLATED, _PARSE))
+    add(parser, fields=unread.FIELDS, methods=(*unread.METHODS, _COLLATED, _READABLE, _PARSE))
     load(parser, _BESIDE_PARSER)
 
 

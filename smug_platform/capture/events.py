@@ -11,6 +11,7 @@ statement that changes rows is marked, so that it comes as a schema change does:
 
 from smug_platform.capture.alter import add, class_pool, load
 from smug_platform.capture.failures import DAMAGED, INCIDENT, UNKNOWN
+from smug_platform.capture.unread import ABOUT_NO_TABLE, PASSED
 
 # The classes that the cache of what Java loads would have for the sake of another are loaded before
 # it can have them, though nothing in them is altered: what holds the reader, and its children.
@@ -64,6 +65,8 @@ _FIELDS = (
     """private static final java.util.regex.Pattern changesRows = java.util.regex.Pattern.compile(
         "(?is)(?:\\\\s++|/\\\\*M?!\\\\d*|\\\\*/|\\\\()*+(?:SET\\\\s+STATEMENT\\\\s.*?\\\\sFOR\\\\s+)?"
         + "(?:INSERT|UPDATE|DELETE|REPLACE|LOAD|WITH|SELECT|VALUES|CALL|DO|EXECUTE)\\\\b");""",
+    "private static final java.util.regex.Pattern aboutNoTable ="
+    f' java.util.regex.Pattern.compile("{ABOUT_NO_TABLE}");',
 )
 # The bytes of one event. Numbers are little-endian; of 19 bytes of head the type is the fifth,
 # the length from the tenth on, the place of the next event from the 14th on.
@@ -158,6 +161,10 @@ _MARK = f"""private static void mark(com.github.shyiko.mysql.binlog.event.Event 
     String told = masked(data.getSql());
     if (changesRows.matcher(told).lookingAt()) {{
         data.setSql("{MARK}" + data.getDatabase() + "*/" + told.trim());
+        data.setDatabase("");
+    }} else if (aboutNoTable.matcher(told).matches()) {{
+        told = told.trim().replaceAll("\\\\s+", " ");
+        data.setSql("{PASSED}*/" + told.substring(0, Math.min(told.length(), 100)));
         data.setDatabase("");
     }}
 }}"""

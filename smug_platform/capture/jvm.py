@@ -27,7 +27,7 @@ CACHE = Path(sys.prefix) / "capture.aot"
 """What `local.training` recorded: classes loaded and linked, for this environment's jars alone."""
 ALTERED = tuple(
     Path(__file__).with_name(f"{name}.py")
-    for name in ("alter", "converters", "events", "zero_dates")
+    for name in ("alter", "converters", "events", "unread", "zero_dates")
 )
 """Which classes are altered as the machine starts: one that an old cache links to can't be."""
 CLASSES = "smug.classes"

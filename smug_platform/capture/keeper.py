@@ -51,7 +51,7 @@ class Keeper:
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
-        self._heard_at = 0.0
+        self._heard_at, self._passed_over = 0.0, 0
         self._thread = threading.Thread(
             target=self._run, name=f"capture-{self.shard.name}", daemon=True
         )
@@ -85,6 +85,7 @@ class Keeper:
         with suppress(StateError):  # for people alone
             before = self.hold.status()
             self._heard_at = before.heard_at if before else 0.0
+            self._passed_over = before.passed_over if before else 0
         while not self._stop.is_set():
             began = time.monotonic()
             try:
@@ -105,6 +106,8 @@ class Keeper:
 
     def _run_once(self) -> None:
         """One engine, which `stop` ends."""
+        if self.status:
+            self._passed_over = self.status.passed_over
         sink = self.sink_factory(self._stop)
         try:
             engine = self.make(self.shard, sink, self.hold, self._tell)
@@ -126,7 +129,7 @@ class Keeper:
                 return
 
     def _tell(self, status: Status) -> None:
-        self.status = status.after(self._heard_at)
+        self.status = status.after(self._heard_at, passed_over=self._passed_over)
         self._heard_at = self.status.heard_at
         self.on_status(self.status)
 

@@ -31,7 +31,8 @@ class Status:
     the source has given a sign of life to this engine. heat: how evenly the stream was written
     lately, None when it was not. reading: the table that is read, and how far it is; in_pieces:
     whether another worker would go on there. heard_at: when the source gave its last sign of life,
-    to this engine or to one before it, in seconds since 1970; 0 before the first.
+    to this engine or to one before it, in seconds since 1970; 0 before the first. passed_over:
+    statements of no captured table that were not read so far.
     """
 
     shard: str
@@ -48,17 +49,23 @@ class Status:
     reading: str = ""
     in_pieces: bool = False
     heard_at: float = 0.0
+    passed_over: int = 0
 
-    def after(self, heard_at: float) -> "Status":
-        """The same after engines that heard the source last then: one that does not get to it is
-        as far behind as that is ago.
+    def after(self, heard_at: float, *, passed_over: int = 0) -> "Status":
+        """The same after engines that heard the source last then, and passed over so many
+        statements: one that does not get to it is as far behind as that is ago.
 
         >>> Status("shard_0", "failed", updated_at=90.0).after(30.0).lag
         60.0
         """
         heard = max(self.heard_at, heard_at)
         silence = self.updated_at - heard if heard and self.phase in _APART else 0.0
-        return replace(self, heard_at=heard, lag=max(self.lag, round(silence, 3)))
+        return replace(
+            self,
+            heard_at=heard,
+            lag=max(self.lag, round(silence, 3)),
+            passed_over=self.passed_over + passed_over,
+        )
 
 
 def encode_status(status: Status) -> str:
@@ -117,6 +124,12 @@ class Meter:
                 self._totals.popleft()
             self._totals.append((now, total))
             self._status = replace(self._status, events=total)
+
+    def pass_over(self, statements: int) -> None:
+        """Count statements that were not read."""
+        with self._lock:
+            passed = self._status.passed_over + statements
+            self._status = replace(self._status, passed_over=passed)
 
     def read_anew(self, table: str, rows: int, about: int, *, in_pieces: bool = False) -> None:
         """A table is read: rows so far, of about so many."""

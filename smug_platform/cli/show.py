@@ -49,14 +49,16 @@ def show_status(settings: Settings) -> None:
 
 
 def _told(status: PlatformStatus, share: float) -> Iterator[str]:
-    """Shards that are behind, read tables anew or send to one place of the stream, and those with
-    another schema than the rest.
+    """Shards that are behind, read tables anew, passed over statements or send to one place of the
+    stream, and those with another schema than the rest.
     """
     for shard in status.shards:
         if shard.behind_since:
             yield f"[yellow]{_late(shard, datetime.now(UTC))}[/]"
         if shard.asked:
             yield _asked(shard)
+        if shard.passed_over:
+            yield f"{shard.name}: {shard.passed_over:,} statements of no captured table not read"
         if shard.heat and is_hot(shard.heat, share):
             yield f"[yellow]{_hot(shard.name, shard.heat)}[/]"
     yield from map(_schema, status.behind)

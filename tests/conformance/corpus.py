@@ -108,7 +108,7 @@ def zoned_shards(settings: Settings) -> Iterator[Settings]:
 def _let_choose_format(settings: Settings, shard: Shard) -> None:
     """Let the shard's user write to the binlog in statements."""
     data = settings.home / "mysql" / shard.name / "data"
-    root = pymysql.connect(unix_socket=_socket(data), user="root")
+    root = pymysql.connect(unix_socket=root_socket(data), user="root")
     try:
         with root.cursor() as cursor:
             cursor.execute(f"GRANT BINLOG ADMIN, FILE ON *.* TO '{shard.user}'@'%'")
@@ -182,7 +182,7 @@ def _writing(shard: Shard) -> Iterator[None]:
 def _name_zone(settings: Settings) -> None:
     """Give the first server its zone by name, for which it needs the zone's table."""
     data = settings.home / "mysql" / settings.shards[0].name / "data"
-    root = pymysql.connect(unix_socket=_socket(data), user="root", autocommit=True)
+    root = pymysql.connect(unix_socket=root_socket(data), user="root", autocommit=True)
     try:
         with root.cursor() as cursor:
             cursor.execute("SET sql_log_bin = 0")
@@ -204,7 +204,7 @@ def _name_zone(settings: Settings) -> None:
         root.close()
 
 
-def _socket(data: Path) -> str:
+def root_socket(data: Path) -> str:
     return str(data / "mariadbd.sock")
 
 

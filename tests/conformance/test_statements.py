@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import copy
 
+import pymysql
 from pyiceberg.expressions import EqualTo
 
 from smug_platform.capture.change import CHANGED
@@ -13,6 +14,7 @@ from smug_platform.capture.resources import open_store
 from smug_platform.local.mariadb import connect
 from smug_platform.raw import deltas as raw
 from tests.conformance.bulk import SOURCE
+from tests.conformance.corpus import root_socket
 from tests.conformance.stack import Capture, Stack, wait
 from tests.conformance.test_bulk import assert_equal, stack
 from tests.conformance.test_chunks import ask, wait_read
@@ -112,3 +114,64 @@ def test_G16_a_tablespace_that_is_put_in_place_of_another_is_read_anew(
             wait(lambda: "lefts" in open_store(stack.settings).asked("shard_0"))
             capture.reach()
             assert_equal(stack)
+
+
+PASSED_OVER = (
+    "CREATE SEQUENCE counted START WITH 1",
+    "CREATE OR REPLACE PROCEDURE tidy() BEGIN DELETE FROM lefts WHERE id = 'it''s'; END",
+    "SET sql_mode = ORACLE",
+    "CREATE OR REPLACE PACKAGE tools AS FUNCTION twice(n INT) RETURN INT; END",
+    "SET sql_mode = DEFAULT",
+    "CREATE ROLE IF NOT EXISTS readers WITH ADMIN CURRENT_USER",
+    "GRANT SELECT ON lefts TO readers",
+    "CREATE TABLE aside (id INT PRIMARY KEY, u UUID) WITH SYSTEM VERSIONING",
+    "ALTER TABLE kept ADD COLUMN u UUID FIRST",
+)
+
+
+def as_root(stack: Stack, *statements: str) -> None:
+    """Statements that take more rights than capture's user has, on one connection."""
+    with connect(stack.settings.shards[0]) as cursor:
+        cursor.execute("SELECT @@datadir")
+        ((data,),) = cursor.fetchall()
+    socket = root_socket(Path(str(data)))
+    root = pymysql.connect(unix_socket=socket, user="root", database=SOURCE.database)
+    with root, root.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        root.commit()
+
+
+def test_G13_what_cannot_be_read_and_is_of_no_captured_table_is_passed_over_and_counted(
+    stack: Stack,
+) -> None:
+    stack.write(0, "CREATE TABLE kept (id INT PRIMARY KEY, v VARCHAR(40))")
+    with streaming(stack) as capture:
+        as_root(stack, *PASSED_OVER, "INSERT INTO aside (id) VALUES (1)")
+        stack.write(0, "ALTER TABLE kept ADD COLUMN n INT", "UPDATE lefts SET v = 'goes on'")
+        capture.reach()
+        assert_equal(stack)
+        assert sorted(capture.statuses) == ["shard_0"]
+        statements = [one for one in PASSED_OVER if not one.startswith("SET")]
+        wait(lambda: capture.statuses["shard_0"].passed_over == len(statements))
+        assert capture.notes == []  # and nothing was read anew
+    with stack.capturing() as capture:  # what was passed over stands in no start's way
+        stack.write(0, "UPDATE lefts SET v = 'and on' WHERE id < 4")
+        capture.reach()
+        assert_equal(stack)
+
+
+def test_G13_a_table_that_could_not_be_read_takes_a_captured_ones_place(stack: Stack) -> None:
+    stack.write(0, "CREATE TABLE kept (id INT PRIMARY KEY, v VARCHAR(40))")
+    with streaming(stack) as capture:
+        stack.write(0, "ALTER TABLE kept ADD u UUID, MODIFY v VARCHAR(40) FIRST")
+        stack.write(0, "ALTER TABLE kept DROP u", "INSERT INTO kept VALUES ('a', 1)")
+        stack.write(0, "RENAME TABLE lefts TO gone, kept TO lefts")
+        stack.write(0, "INSERT INTO lefts VALUES ('b', 2)")
+        wait(lambda: bool(capture.notes))
+        assert "it makes flickr_bulk.lefts of a table that is not known" in capture.notes[0]
+        wait(lambda: capture.statuses["shard_0"].phase == "streaming")
+        stack.write(0, "INSERT INTO lefts VALUES ('c', 3)")
+        capture.reach()
+        assert_equal(stack)
+        assert capture.statuses["shard_0"].passed_over == 1

@@ -109,3 +109,10 @@ def test_rows_that_are_read_count_and_say_nothing_of_the_lag():
     assert (told.events, told.rate, told.lag, told.in_pieces) == (400, 80, 0, True)
     found.end_reading()
     assert not found.read(101).in_pieces
+
+
+def test_what_was_passed_over_counts_on_from_engine_to_engine():
+    found = meter()
+    found.pass_over(2)
+    found.pass_over(1)
+    assert found.read(1.0).after(0.0, passed_over=4).passed_over == 7
