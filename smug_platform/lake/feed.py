@@ -5,7 +5,7 @@ merged away. Compaction appends nothing new and is not in it.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 
 import duckdb
@@ -53,8 +53,9 @@ NO_RELIEF = Relief()
 class Feed:
     """Rows to bring a replica from snapshot `since` to snapshot `snapshot_id`.
 
-    key: the columns that tell rows apart; rows: all lake columns, one row a key, tombstones
-    included; full: the rows are the whole table and replace what the replica holds.
+    key: the columns that tell rows apart; rows: in the lake's columns that the warehouse takes, one
+    row a key, tombstones included; full: the rows are the whole table and replace what the replica
+    holds.
     """
 
     table: str
@@ -89,12 +90,16 @@ class Change:
         """The live files of the snapshot."""
         return LakeFiles(self.table.io, self.table.schema(), self.snapshot)
 
+    def schema(self) -> pa.Schema:
+        """The lake's columns that the warehouse takes."""
+        fields = self.table.schema().as_arrow()
+        return pa.schema([field for field in fields if self.target.loads(field.name)])
+
     def rows(self) -> pa.Table:
-        """All lake columns of what changed, one row a key, tombstones included."""
+        """What changed, one row a key, tombstones included, in the columns of `schema`."""
+        schema = self.schema()
         if self.full:
-            names = [field.name for field in self.table.schema().fields]
-            return self.lake().read(names).select(names)
-        schema = self.table.schema().as_arrow()
+            return self.lake().read(schema.names).select(schema.names)
         parts = [
             _ordered(project(self.table.io, file, schema), number)
             for number, files in enumerate(self.added())
@@ -126,25 +131,30 @@ def current_snapshots(catalog: Catalog, targets: tuple[Target, ...]) -> dict[str
     return found
 
 
-def change(catalog: Catalog, target: Target, since: int | None) -> Change | None:
-    """What changed after snapshot `since`; None when nothing did.
+def change(
+    catalog: Catalog, target: Target, since: int | None, *, held: Collection[str] = ()
+) -> Change | None:
+    """What changed after snapshot `since`; None when nothing did. held: the replica's columns.
 
     The whole table when `since` is None or has expired, when a column was renamed after it, for the
-    replica knows its columns by name, or when the table was put in the place of what it was.
+    replica knows its columns by name, when other columns are declared for the warehouse than it
+    has, or when the table was put in the place of what it was.
     """
     table = iceberg.load(catalog, name_of(target))
     current = table.current_snapshot() if table else None
     if table is None or current is None or current.snapshot_id == since:
         return None
     later, reached = _after(table, current, since)
-    full = not reached or _renamed(table, since)
+    full = not reached or _renamed(table, since) or _chosen_anew(table, target, since, held)
     merges = tuple(one for one in later if kind_of(one) == "merge")
     return Change(target, table, current, since, merges, full)
 
 
-def feed(catalog: Catalog, target: Target, since: int | None) -> Feed | None:
+def feed(
+    catalog: Catalog, target: Target, since: int | None, *, held: Collection[str] = ()
+) -> Feed | None:
     """What changed after snapshot `since`, read; None when nothing did. As `change` has it."""
-    found = change(catalog, target, since)
+    found = change(catalog, target, since, held=held)
     if found is None:
         return None
     rows, relief = found.rows(), found.relief
@@ -178,6 +188,16 @@ def _renamed(table: Iceberg, since: int | None) -> bool:
     names = {field.field_id: field.name for field in table.schema().fields}
     before = table.schemas()[then.schema_id].fields
     return any(names.get(field.field_id, field.name) != field.name for field in before)
+
+
+def _chosen_anew(table: Iceberg, target: Target, since: int | None, held: Collection[str]) -> bool:
+    """Whether the replica has other columns of those that there were at `since` than it takes."""
+    then = table.snapshot_by_id(since) if since is not None else None
+    if not held or then is None or then.schema_id is None:
+        return False
+    names = {field.name for field in table.schema().fields}
+    before = {field.name for field in table.schemas()[then.schema_id].fields} & names
+    return any((name in held) != target.loads(name) for name in before)
 
 
 def _ordered(rows: pa.Table, number: int) -> pa.Table:

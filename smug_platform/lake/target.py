@@ -44,6 +44,18 @@ class Target:
         key = self.table.key or (ROW_ID,)
         return ("_shard", *key, "_position") if self.history else ("_shard", *key)
 
+    def loads(self, column: str) -> bool:
+        """Whether the warehouse takes a column of the lake; `<name>_is_zero` goes with its date.
+
+        >>> from smug_platform.tables.table import Table
+        >>> wide = Table(name="w", domain="d", owner="o", warehouse_columns=("a", "b"))
+        >>> [name for name in ("_shard", "id", "a", "c") if Target(wide).loads(name)]
+        ['_shard', 'id', 'a']
+        """
+        taken = self.table.warehouse_columns
+        flags = (f"{name}_is_zero" for name in taken if name in self.table.zero_dates)
+        return not taken or column in (*self.meta, *self.table.key, *taken, *flags)
+
     @property
     def meta(self) -> tuple[str, ...]:
         """The columns that the platform adds to the source's."""

@@ -40,6 +40,8 @@ class Table:
     zero_dates: what a column reads where the source has 0000-00-00 or another date that is none,
         for columns that are to tell it: "flag" for NULL and a column `<name>_is_zero` beside it, or
         a day that stands for it, as "9999-12-31". Others read NULL.
+    warehouse_columns: what the warehouse takes of a table that is too wide for it, beside the key;
+        empty for all columns. The lake has all of them all the same.
 
     Raises ValueError when the declaration is impossible.
 
@@ -60,6 +62,7 @@ class Table:
     on_erase: Literal["delete", "blank"] = "delete"
     excluded: tuple[str, ...] = ()
     zero_dates: Mapping[str, str] = field(default_factory=dict, hash=False)
+    warehouse_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pii", MappingProxyType(dict(self.pii)))
@@ -78,6 +81,8 @@ class Table:
             )
         if lost := set(self.key) & set(self.excluded):
             raise ValueError(f"table {self.name!r}: key column {min(lost)!r} is excluded")
+        if lost := set(self.warehouse_columns) & set(self.excluded):
+            raise ValueError(f"table {self.name!r}: {min(lost)!r} is excluded and of the warehouse")
         self._check_pii()
         self._check_zero_dates()
 

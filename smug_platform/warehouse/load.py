@@ -181,7 +181,7 @@ def _replace(connection: duckdb.DuckDBPyConnection, feed: Feed, at: datetime) ->
     """Brings the feed's rows in; returns how many they took the place of."""
     brought = ddl.columns(feed.rows.schema)
     wanted = (*brought, ddl.LOADED_AT)
-    current = _columns(connection, feed.table)
+    current = columns(connection, feed.table)
     replaced = 0
     if feed.full or not current:
         replaced = row_count(connection, feed.table) if current else 0
@@ -273,7 +273,8 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
         return
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[ddl.Column]:
+def columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[ddl.Column]:
+    """The columns of a replica; none where there is no replica."""
     rows = connection.execute(
         "select column_name, data_type from duckdb_columns() "
         "where database_name = current_database() and schema_name = ? and table_name = ? "

@@ -6,10 +6,11 @@ anywhere leaves the old state or the new one, with the record that belongs to it
 answer was lost is found by looking.
 """
 
+import json
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -20,7 +21,7 @@ from smug_platform.errors import WarehouseError
 from smug_platform.lake.feed import Change, change
 from smug_platform.lake.target import Target
 from smug_platform.settings_warehouse import RedshiftSettings
-from smug_platform.warehouse.ddl import SCHEMA, replica
+from smug_platform.warehouse.ddl import LOADS, SCHEMA, replica
 from smug_platform.warehouse.load import Load, Loaded, load_of
 from smug_platform.warehouse.redshift_evolve import Unfit
 from smug_platform.warehouse.redshift_files import Files
@@ -36,6 +37,8 @@ from smug_platform.warehouse.redshift_sql import CREATE, REJECTS
 
 MOST_MERGES = 50
 """Merges that one transaction loads, each by a COPY of its own: their order is which row counts."""
+MOST_COLUMNS = 1600
+"""Of a table in Redshift: CREATE TABLE in its Database Developer Guide."""
 ATTEMPTS = 5
 FIRST_PAUSE = 0.2  # seconds; it doubles, with jitter
 _T = TypeVar("_T")
@@ -106,9 +109,10 @@ class Redshift:
         self._prepare()
         while True:
             held = {load.table: load.snapshot_id for load in self.loads()}
-            found = change(catalog, target, held.get(target.name))
+            found = change(catalog, target, held.get(target.name), held=self._columns(target.name))
             if found is None:
                 return total
+            check_width(found)
             part = _first(found)
             try:
                 step = self._load(part)
@@ -118,6 +122,11 @@ class Redshift:
             total = step if total is None else step.after(total)
             if part is found:
                 return total
+
+    def _columns(self, table: str) -> Collection[str]:
+        """The columns of a replica; none where there is no replica."""
+        found = self.ask(f"select columns from {LOADS} where table_name = ?", [table])
+        return json.loads(found[0][0]) if found else {}
 
     def _prepare(self) -> None:
         """Make the schema and the records that are not there; one thread at a time."""
@@ -179,6 +188,18 @@ class Redshift:
             remedy="the next run goes on from what is recorded",
             passes=True,
         ) from problem
+
+
+def check_width(found: Change) -> None:
+    """Raises WarehouseError for a table with more columns than Redshift takes."""
+    count = len(found.schema()) + 1  # when a row was loaded, or the order of its file
+    if count > MOST_COLUMNS:
+        raise WarehouseError(
+            f"{found.target.name} has {count:,} columns with the platform's own, and Redshift takes"
+            f" {MOST_COLUMNS:,} of a table: it is not loaded, the lake has all of it",
+            remedy="name those that the warehouse is to take in `warehouse_columns` of its record"
+            " in smug_platform/tables",
+        )
 
 
 def _first(found: Change) -> Change:

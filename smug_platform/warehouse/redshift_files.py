@@ -1,7 +1,8 @@
 """What COPY is given: manifests of the lake's own files, grouped by merge and by shape.
 
-No file is rewritten, with two exceptions: of a whole table a file with deleted rows, and, once COPY
-has refused a change, the files that hold what Redshift can't take. A text that is too long is then
+No file is rewritten, with three exceptions: of a whole table a file with deleted rows, the files of
+a table of which Redshift takes some columns alone, and, once COPY has refused a change, the files
+that hold what Redshift can't take. A text that is too long is then
 cut at a character; a row with anything else that does not fit is left out, and told of.
 """
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile
 
+from smug_platform.iceberg.files import project
 from smug_platform.lake.feed import Change
 from smug_platform.warehouse.redshift_fit import Reject, fit, keys
 from smug_platform.warehouse.redshift_sql import Stage
@@ -101,10 +103,12 @@ class Files:
             if not gone:
                 yield 0, *self._as_is(file)
                 continue
-            names = [column.name for column in self.change.table.schema().fields]
+            names = self.change.schema().names
             yield 0, *self._rewritten(lake.read(names, [number]).select(names))
 
     def _as_is(self, file: DataFile) -> tuple[str, int]:
+        if self.change.target.table.warehouse_columns:  # COPY loads all columns of a file, or none
+            return self._rewritten(project(self._io, file, self._kept(file)))
         if not self.fitted:
             return file.file_path, file.file_size_in_bytes
         with self._io.new_input(file.file_path).open() as stream:
@@ -115,6 +119,12 @@ class Files:
         if fitted is None:
             return file.file_path, file.file_size_in_bytes
         return self._rewritten(fitted, fitted=True)
+
+    def _kept(self, file: DataFile) -> pa.Schema:
+        """Those of the loaded columns that a file has."""
+        with self._io.new_input(file.file_path).open() as stream:
+            held = {_id(column) for column in pq.ParquetFile(stream).schema_arrow}
+        return pa.schema([column for column in self.change.schema() if _id(column) in held])
 
     def _rewritten(self, rows: pa.Table, *, fitted: bool = False) -> tuple[str, int]:
         if self.fitted and not fitted:

@@ -43,11 +43,10 @@ class Loading:
 
     @cached_property
     def _wanted(self) -> tuple[Column, ...]:
-        """The lake's columns, in Redshift's types."""
-        table = self._change.table
-        state = table.properties.get(STATE)
+        """The lake's columns that are loaded, in Redshift's types."""
+        state = self._change.table.properties.get(STATE)
         declared = State.from_json(state).columns() if state else []
-        return columns(table.schema().as_arrow(), declared)
+        return columns(self._change.schema(), declared)
 
     def run(self) -> Loaded:
         """Load the files in one transaction, and commit it.

@@ -11,7 +11,7 @@ from smug_platform.errors import LakeError
 from smug_platform.lake.feed import Feed, feed
 from smug_platform.lake.target import Target
 from smug_platform.warehouse.ddl import quoted, replica
-from smug_platform.warehouse.load import Loaded, load, loaded, readable
+from smug_platform.warehouse.load import Loaded, columns, load, loaded, readable
 
 _FEED = "_smug_gate"
 
@@ -24,7 +24,8 @@ def refresh(
     Raises LakeError when a key would be there twice, WarehouseError as `load` does; the replica
     then stays as it was.
     """
-    change = feed(catalog, target, loaded(connection).get(target.name))
+    held = [column.name for column in columns(connection, target.name)]
+    change = feed(catalog, target, loaded(connection).get(target.name), held=held)
     if change is None:
         return None
     connection.register(_FEED, change.rows)

@@ -22,7 +22,7 @@ from smug_platform.errors import LakeError, WarehouseError
 from smug_platform.lake.compact import compact
 from smug_platform.lake.feed import Relief
 from smug_platform.lake.merge import merge, name_of
-from smug_platform.lake.target import Target
+from smug_platform.lake.target import META, Target
 from smug_platform.raw.catalog import open_catalog
 from smug_platform.settings import load_settings
 from smug_platform.settings_warehouse import RedshiftSettings
@@ -34,7 +34,7 @@ from smug_platform.warehouse.open import DuckDB, refresh_all, unloaded
 from smug_platform.warehouse.redshift import Redshift
 from smug_platform.warehouse.redshift_load import Loading
 from smug_platform.warehouse.redshift_session import Session
-from tests.history import column
+from tests.history import Shard, column
 from tests.pipeline.replicas import COLUMNS, PHOTOS, World, bag, photo
 from tests.redshift.connection import Redshift as Database
 from tests.redshift.faults import Faults
@@ -695,3 +695,79 @@ def test_R04_a_file_that_is_not_there_stops_its_table_alone(world: World) -> Non
     assert isinstance(found["photos"], LakeError)
     assert "the files of lake.photos can't be read" in str(found["photos"])
     assert [(load.table, load.rows) for load in world.warehouse.loads()] == [("copy", 1)]
+
+
+NARROW = Target(replace(PHOTOS.table, warehouse_columns=("title", "c1")))
+
+
+def widen(world: World, *names: str) -> Shard:
+    """One shard whose photos have those columns more, and three rows."""
+    wide = Shard("shard_0", "photos", [*COLUMNS, *(column(name, "INT") for name in names)])
+    wide.snapshot()
+    world.shards[:] = [wide]
+    for number in (1, 2, 3):
+        values = {name: number * 10_000 + place for place, name in enumerate(names)}
+        wide.insert(photo(number, **values))
+    return wide
+
+
+def test_G27_of_a_wide_table_the_warehouse_takes_the_columns_that_are_declared(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "MOST_COLUMNS", 9)
+    wide = widen(world, "c0", "c1")
+    assert_narrow(world, NARROW, full=True)
+    wide.update({"id": 1}, c1=-1, c0=-1)
+    wide.delete({"id": 2})
+    wide.insert(photo(4, c1=4))
+    assert_narrow(world, NARROW, full=False)
+    other = Target(replace(PHOTOS.table, warehouse_columns=("c0",)))
+    wide.delete({"id": 4})
+    assert_narrow(world, other, full=True)
+    wide.update({"id": 3}, c0=-3)
+    assert_narrow(world, other, full=False)
+    wide.alter([*wide.columns, column("late", "INT")], "ALTER TABLE photos ADD late INT")
+    for row in wide.rows:
+        row["late"] = None
+    wide.update({"id": 1}, late=7, c0=7)
+    assert_narrow(world, other, full=False)
+
+
+def test_G27_a_table_wider_than_redshift_takes_stands_alone_until_columns_are_declared(
+    on_redshift: World,
+) -> None:
+    widen(on_redshift, *(f"c{number}" for number in range(1600)))
+    on_redshift.merge()
+    with pytest.raises(WarehouseError, match=r"1,610 columns .* Redshift takes 1,600") as refused:
+        on_redshift.load()
+    assert "`warehouse_columns`" in refused.value.remedy
+    assert on_redshift.warehouse.loads() == ()
+    assert_narrow(on_redshift, NARROW, full=True)
+
+
+def assert_narrow(world: World, target: Target, *, full: bool) -> None:
+    """The lake has all of what the shard has, the warehouse the columns that the target names."""
+    world.merge()
+    loaded = world.warehouse.refresh(world.catalog, target)
+    assert loaded is not None
+    assert loaded.full == full
+    lake = world.lake()
+    live = {int(row["id"]): row for row in lake if not row["_is_deleted"]}
+    (shard,) = world.shards
+    for row in shard.rows:
+        held = live.pop(row["id"])
+        assert all(held[each["name"]] == row[each["name"]] for each in shard.columns)
+    assert live == {}
+    kept = [*META, "id", *target.table.warehouse_columns]
+    rows = world.warehouse.ask(f"select {', '.join(kept)} from warehouse.photos")
+    replica = [dict(zip(kept, row, strict=True)) for row in rows]
+    assert bag(replica) == bag([{name: row[name] for name in kept} for row in lake])
+    assert columns_of(world) == {*kept, "_loaded_at"}
+
+
+def columns_of(world: World) -> set[str]:
+    found = world.warehouse.ask(
+        "select column_name from information_schema.columns"
+        " where table_schema = 'warehouse' and table_name = 'photos'"
+    )
+    return {str(name) for (name,) in found}

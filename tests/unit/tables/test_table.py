@@ -14,6 +14,7 @@ from smug_platform.tables.table import Table
         ({"zero_dates": {"taken_on": "0000-00-00"}}, "neither 'flag' nor a day"),
         ({"zero_dates": {"taken_on": "20260131"}}, "neither 'flag' nor a day"),
         ({"zero_dates": {"taken_on": "flag"}, "excluded": ("taken_on",)}, "excluded and has zero"),
+        ({"warehouse_columns": ("size",), "excluded": ("size",)}, "excluded and of the warehouse"),
         ({"zero_dates": {"id": "flag"}}, "key column 'id' can't be NULL"),
     ],
 )
