@@ -51,8 +51,7 @@ class ShardStatus:
     lease: of the worker that has it, None before the first. binlog: that it needs next, None where
     that can't be told. heat: how evenly it wrote the stream lately. reading: the table
     that is read anew, and how far it is; asked: the tables that are to be. behind_since: as of when
-    its changes have come, None where that is just now or never was. passed_over: statements of no
-    captured table that its worker has not read.
+    its changes have come, None where that is just now or never was. passed_over: statements unread.
     """
 
     name: str
@@ -155,8 +154,7 @@ def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
     if found is None:
         never = ShardStatus(shard.name, source, None, "never captured", 0.0, None, "", lease)
         return replace(never, asked=asked)
-    age = now - found.updated_at
-    runs = age < _FRESH_SECONDS and found.phase not in {"stopped", "failed"}
+    runs = now - found.updated_at < _FRESH_SECONDS and found.phase not in {"stopped", "failed"}
     phase = found.phase if runs or found.phase == "failed" else "stopped"
     return ShardStatus(
         shard.name,

@@ -236,11 +236,10 @@ class Publisher:
 
     def _publish(self, batch: Batch) -> None:
         state = self._state
-        self._meter.hear(time.time())
+        self._meter.hear(time.time(), passed_over=batch.passed_over)
         for table in batch.unheard:  # before the offset that passes it
             _log.warning("%s: %s changed without row events, and is read anew", self._shard, table)
             self._hold.ask(table)
-        self._meter.pass_over(batch.passed_over)
         if batch.changes:
             position, at = place_of(batch.changes[-1], state.epoch)
             self._check_order(self._position, position)

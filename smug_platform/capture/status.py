@@ -125,12 +125,6 @@ class Meter:
             self._totals.append((now, total))
             self._status = replace(self._status, events=total)
 
-    def pass_over(self, statements: int) -> None:
-        """Count statements that were not read."""
-        with self._lock:
-            passed = self._status.passed_over + statements
-            self._status = replace(self._status, passed_over=passed)
-
     def read_anew(self, table: str, rows: int, about: int, *, in_pieces: bool = False) -> None:
         """A table is read: rows so far, of about so many."""
         of = f" of about {about:,}" if rows < about else ""  # statistics may tell too few
@@ -154,9 +148,11 @@ class Meter:
         """How evenly the stream was written lately."""
         self._set(heat=heat)
 
-    def hear(self, now: float) -> None:
-        """The engine gave a sign of life: changes or a heartbeat."""
+    def hear(self, now: float, *, passed_over: int = 0) -> None:
+        """The engine gave a sign of life: changes or a heartbeat, or statements not read."""
         self._heard = now
+        if passed_over:
+            self._set(passed_over=self._status.passed_over + passed_over)
 
     def silence(self, now: float) -> float:
         """Seconds since the last sign of life."""

@@ -113,6 +113,6 @@ def test_rows_that_are_read_count_and_say_nothing_of_the_lag():
 
 def test_what_was_passed_over_counts_on_from_engine_to_engine():
     found = meter()
-    found.pass_over(2)
-    found.pass_over(1)
+    found.hear(1.0, passed_over=2)
+    found.hear(1.0, passed_over=1)
     assert found.read(1.0).after(0.0, passed_over=4).passed_over == 7
