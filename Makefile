@@ -114,7 +114,7 @@ $(STAMP): requirements.lock pyproject.toml $(SCANNER) | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 
-ALTERED := $(patsubst %,smug_platform/capture/%.py,alter converters events zero_dates)
+ALTERED := $(patsubst %,smug_platform/capture/%.py,alter converters events unread zero_dates)
 
 # What Java loads for capture, which then starts in half the time.
 $(CACHE): smug_platform/capture/jvm.py $(ALTERED) smug_platform/local/training.py $(STAMP) | mariadb
