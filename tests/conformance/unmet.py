@@ -25,6 +25,5 @@ OPEN = {
     "G27": "no test",
     "H07": "gh-ost can't be installed here",
     "J10": "the lake publishes table by table; marts of one build are of one moment",
-    "K14": "no test",
     "L02": "MariaDB tells a replica of MySQL's kind no GTID: a promoted server is read anew (L03)",
 }
