@@ -16,6 +16,7 @@ from smug_platform.warehouse import dbt
 from smug_platform.warehouse.backfill import backfill, days_of, merged
 from smug_platform.warehouse.builds import record
 from smug_platform.warehouse.connect import connect
+from smug_platform.warehouse.details import details
 from smug_platform.warehouse.model_assets import model_assets, model_graph
 from smug_platform.warehouse.open import open_warehouse
 from tests.pipeline.dbt.conftest import Built, OnRedshift, Row, anew, plain
@@ -139,8 +140,12 @@ def test_K14_a_backfill_makes_a_day_anew_and_leaves_the_others(
     assert (ask(READ), replicas(ask)) == (read, tables)
     assert of_others(made) == of_others(damaged)
     # What was not built yet is new to the next build, though this run has counted that day of it.
-    dbt.build(alone, select=merged(model_graph(alone))).require_success()
+    graph = model_graph(alone)
+    part = dbt.build(alone, select=merged(graph))
+    part.require_success()
     then = held(ask)
+    lineage = details(alone, graph, part, columns=True)["model.smug.fct_uploads"].lineage
+    assert lineage["size_bytes"] == [("model.smug.stg_photos", "size_bytes")]
     config = {"first_day": "2026-01-04", "last_day": "2026-01-07"}
     assert materialized(alone, config) == set(MODELS)
     whole = held(ask)
