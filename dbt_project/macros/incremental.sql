@@ -8,10 +8,33 @@
     changes: stg_photo_changes. It is no CTE of the models, nor is anything large that they read
     twice: DuckDB would write such a CTE out. The CTEs that the macros name, `reached` and `seen`,
     are what the macros of those names give.
+
+    With first_day and last_day among dbt's --vars a run is a backfill: each model makes anew what it
+    holds of those days, whatever is new, and stays with what it had read. So the changes that it has
+    not seen yet are new to the next run, also where this one has counted them. A model that is not
+    there, or is made with --full-refresh, is made whole.
 -#}
 
-{#- For each kind of change the newest and the oldest load that is there. -#}
+{% macro is_backfill() -%}
+    {{ return(is_incremental() and var('first_day', none) is not none) }}
+{%- endmacro %}
+
+{#- True of the days that a backfill makes anew. -#}
+{% macro in_days(day) -%}
+    {{ day }} between cast('{{ var("first_day") }}' as date) and cast('{{ var("last_day") }}' as date)
+{%- endmacro %}
+
+{#- For each kind of change the newest and the oldest load that is there; of a backfill, what the
+    model had read. -#}
 {% macro reached(changes, kinds) -%}
+    {%- if is_backfill() -%}
+    select
+        {%- for kind in kinds %}
+        max(_{{ kind }}_loaded_at) as {{ kind }}_loaded_at
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from {{ this }}
+    {%- else -%}
     select
         {%- for kind in kinds %}
         max(case when kind = '{{ kind }}' then loaded_at end) as {{ kind }}_loaded_at,
@@ -19,6 +42,7 @@
         {{- ',' if not loop.last }}
         {%- endfor %}
     from {{ changes }}
+    {%- endif %}
 {%- endmacro %}
 
 {#- How far the model had read; the beginning of time where it had read nothing. -#}
@@ -58,7 +82,7 @@
 {%- endmacro %}
 
 {#- The CTEs by which a mart of photos finds what is new to it: a photo that was loaded later than it
-    had read, or whose engagement was merged later. -#}
+    had read, or whose engagement was merged later. In a backfill it looks for nothing new. -#}
 {% macro new_of_photos_and_engagement() -%}
 reached as (
 
@@ -68,10 +92,14 @@ reached as (
 
 merged as (
 
+    {% if is_backfill() -%}
+    select max(_engagement_merged_at) as merged_at from {{ this }}
+    {%- else -%}
     select max(_merged_at) as merged_at from {{ ref('int_engagement_daily') }}
+    {%- endif %}
 
 )
-{%- if is_incremental() %},
+{%- if is_incremental() and not is_backfill() %},
 
 seen as (
 

@@ -13,6 +13,7 @@ from typing import Annotated, Optional
 import typer
 
 from smug_platform.cli.archive import archive
+from smug_platform.cli.backfill import backfill
 from smug_platform.cli.erase import erase
 from smug_platform.cli.realtime import live, realtime
 from smug_platform.cli.replay import replay
@@ -52,6 +53,7 @@ app.command()(replay)
 app.command()(realtime)
 app.command()(live)
 app.command()(snapshot)
+app.command()(backfill)
 _Tables = Annotated[
     Optional[list[str]],  # noqa: UP045  typer reads this
     typer.Argument(help="Tables to compare; all when none is given.", show_default=False),

@@ -13,10 +13,11 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from smug_platform.errors import WarehouseError
@@ -139,6 +140,7 @@ def build(
     unit_tests: bool = False,
     on_node: Callable[[NodeResult], None] | None = None,
     arguments: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
     wait: float = WAIT_SECONDS,
 ) -> DbtResult:
     """Runs `dbt build` on the environment's target; returns a result for each node.
@@ -146,8 +148,8 @@ def build(
     select: dbt selectors, all when None. A selected build leaves out tests that need models
         outside of it. unit_tests: also run those of the models, which no data changes.
     on_node: called for each finished node, from dbt's threads, one call at a time.
-    arguments: more arguments for `dbt build`; wait: seconds for another process to let go of the
-        warehouse.
+    arguments, variables: more arguments for `dbt build`, and more of its --vars; wait: seconds for
+        another process to let go of the warehouse.
 
     dbt's own results are kept when it writes them or a node failed. A node's failure is in the
     result. Raises WarehouseError when dbt can't run at all: the project does not parse, or the
@@ -159,9 +161,8 @@ def build(
     without = ["--exclude-resource-types", *left_out]
     with _LOCK, _warehouse(settings, wait):
         manifest = _parse(settings)
-        outcome = _invoke(
-            settings, ["build", *chosen, *without, *arguments], manifest, _callbacks(on_node)
-        )
+        command = ["build", *chosen, *without, *arguments]
+        outcome = _invoke(settings, command, manifest, _callbacks(on_node), variables or {})
     results = getattr(outcome.result, "results", None)
     if results is None:
         raise _cannot_run(outcome)
@@ -213,9 +214,11 @@ def _invoke(
     command: list[str],
     manifest: "Manifest | None",
     callbacks: list[Callable[[Any], None]],
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> "dbtRunnerResult":
     from dbt.cli.main import dbtRunner
 
+    known = {"warehouse_path": str(settings.warehouse_path), "environment": settings.env}
     folder = target_path(settings)
     folder.mkdir(parents=True, exist_ok=True)
     places = {
@@ -224,9 +227,7 @@ def _invoke(
         "--target-path": folder,
         "--log-path": folder,
         "--target": settings.dbt_target,
-        "--vars": json.dumps(
-            {"warehouse_path": str(settings.warehouse_path), "environment": settings.env}
-        ),
+        "--vars": json.dumps({**variables, **known}),
     }
     options = [str(part) for option in places.items() for part in option]
     quiet = ["--log-level", "none", "--log-level-file", "none"]

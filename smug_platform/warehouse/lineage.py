@@ -54,15 +54,17 @@ def column_lineage(
     parents = {relation_of(graph, parent): parent for parent in model.parents}
     if not path.exists() or not parents.keys() <= columns.keys():
         return {}
+    own = f"{model.layer}.{model.name}"
     schema = MappingSchema(dialect=dialect)
-    for relation in parents:
-        schema.add_table(exp.to_table(relation, dialect=dialect), dict(columns[relation]))
+    for relation in (*parents, own):  # a model that is merged reads what it holds
+        held = dict(columns.get(relation, {}))
+        schema.add_table(exp.to_table(relation, dialect=dialect), held)
     tree = parse_one(path.read_text(encoding="utf-8"), dialect=dialect)
     for table in tree.find_all(exp.Table):
         table.set("catalog", None)
     sql = optimize(tree, schema=schema, dialect=dialect).sql(dialect=dialect)
     made_of = {}
-    for name in columns.get(f"{model.layer}.{model.name}", {}):
+    for name in columns.get(own, {}):
         leaves = lineage(name, sql, schema=schema, dialect=dialect).walk()
         made_of[name] = sorted(
             {

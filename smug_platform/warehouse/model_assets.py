@@ -12,6 +12,7 @@ from smug_platform.policies import FRESH_TABLE, RETRY, told, turn
 from smug_platform.raw.metadata import lag_seconds, without_nothing
 from smug_platform.settings import Settings
 from smug_platform.warehouse.assets import replica_key
+from smug_platform.warehouse.backfill import backfill, days_of
 from smug_platform.warehouse.builds import LEAN, rebuild
 from smug_platform.warehouse.dbt import DbtResult, NodeResult, prepare_manifest
 from smug_platform.warehouse.details import Details, details
@@ -19,6 +20,17 @@ from smug_platform.warehouse.models import Graph, Model, ModelTest, read_graph
 
 COLUMNS_TAG = "smug/columns"
 """A run with this tag also reports each model's columns and what they are made of."""
+
+
+class DbtConfig(dg.Config):
+    """What a run of the models is given; nothing is the usual.
+
+    first_day, last_day: days, as 2026-01-31, that the merged models make anew, and nothing else of
+        what they hold. Without the last day it is one.
+    """
+
+    first_day: str = ""
+    last_day: str = ""
 
 
 def model_graph(settings: Settings) -> Graph:
@@ -49,17 +61,21 @@ def model_assets(settings: Settings, graph: Graph) -> dg.AssetsDefinition:
         retry_policy=RETRY,
     )
     def dbt(
-        context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
+        context: dg.AssetExecutionContext, config: DbtConfig, settings: dg.ResourceParam[Settings]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         chosen = sorted(models[key].name for key in context.selected_asset_keys)
         checks = sorted(tests[key].name for key in context.selected_asset_check_keys)
         everything = len(chosen) == len(models) and len(checks) == len(tests)
         with told():
-            result = rebuild(
-                settings,
-                select=None if everything else [*chosen, *checks],
-                arguments=() if everything else LEAN,
-            )
+            if config.first_day:
+                days = days_of(config.first_day, config.last_day or config.first_day)
+                result = backfill(settings, days, select=[*chosen, *checks], arguments=LEAN)
+            else:
+                result = rebuild(
+                    settings,
+                    select=None if everything else [*chosen, *checks],
+                    arguments=() if everything else LEAN,
+                )
             more = details(settings, graph, result, columns=COLUMNS_TAG in context.run.tags)
         yield from _results(graph, result, more)
         with told():

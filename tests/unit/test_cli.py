@@ -34,7 +34,7 @@ from tests.conftest import local_settings
 
 COMMANDS = (
     "up", "down", "status", "capture", "workload", "sync", "verify", "query", "dashboard", "demo",
-    "dev", "realtime", "live",
+    "dev", "realtime", "live", "snapshot", "backfill",
 )  # fmt: skip
 HEAVY = {"dagster", "dbt", "jpype", "altair", "boto3", "polars"}
 

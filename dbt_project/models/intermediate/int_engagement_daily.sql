@@ -7,6 +7,10 @@
     unique_key=['photo_id', 'engaged_on'], dist='photo_id', sort='_merged_at'
 ) }}
 {%- set kinds = ['favorites', 'comments', 'views'] %}
+{%- set chosen = 'photo_id in (select touched.photo_id from touched)' %}
+{%- if is_backfill() %}
+{%- set chosen = in_days('engaged_on') %}
+{%- endif %}
 
 with reached as (
 
@@ -55,6 +59,7 @@ seen as (
     {{ seen(['_favorites_loaded_at', '_comments_loaded_at', '_views_loaded_at', '_merged_at']) }}
 
 ),
+{%- if not is_backfill() %}
 
 comments_now as (
 
@@ -91,6 +96,7 @@ touched as (
     where comments_held.comments_count <> coalesce(comments_now.comments_count, 0)
 
 ),
+{%- endif %}
 
 days as (
 
@@ -102,7 +108,7 @@ days as (
         spam_comments_count,
         views_count
     from events
-    where photo_id in (select touched.photo_id from touched)
+    where {{ chosen }}
 
     union all
 
@@ -114,7 +120,7 @@ days as (
         0 as spam_comments_count,
         0 as views_count
     from {{ this }}
-    where photo_id in (select touched.photo_id from touched)
+    where {{ chosen }}
 
 ),
 {%- else %}

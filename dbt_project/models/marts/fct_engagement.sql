@@ -3,7 +3,16 @@
 {{ config(
     materialized='incremental', incremental_strategy='merge', on_schema_change='fail',
     unique_key=['photo_id', 'engaged_on'], dist='photo_id', sort='engaged_on',
-    post_hook="delete from {{ this }} where interactions_count + spam_comments_count = 0"
+    post_hook=[
+        "delete from {{ this }} where interactions_count + spam_comments_count = 0",
+        "{%- if is_backfill() -%}
+            delete from {{ this }} where {{ in_days('engaged_on') }} and not exists (
+                select 1 from {{ ref('int_engagement_daily') }} as daily
+                where daily.photo_id = {{ this.identifier }}.photo_id
+                    and daily.engaged_on = {{ this.identifier }}.engaged_on
+            )
+        {%- endif -%}"
+    ]
 ) }}
 
 with photos as (
@@ -34,6 +43,8 @@ from {{ ref('int_engagement_daily') }} as engagement
 left join photos on engagement.photo_id = photos.photo_id
 cross join reached
 cross join merged
-{%- if is_incremental() %}
+{%- if is_backfill() %}
+where {{ in_days('engagement.engaged_on') }}
+{%- elif is_incremental() %}
 where engagement.photo_id in (select touched.photo_id from touched)
 {%- endif %}

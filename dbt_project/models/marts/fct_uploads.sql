@@ -4,7 +4,8 @@
     materialized='incremental', incremental_strategy='merge', on_schema_change='fail',
     unique_key='photo_id', dist='photo_id', sort='uploaded_at',
     post_hook="delete from {{ this }}
-        where photo_id not in (select photo_id from {{ ref('stg_photos') }})"
+        where photo_id not in (select photo_id from {{ ref('stg_photos') }})
+        {%- if is_backfill() %} and {{ in_days('uploaded_on') }}{% endif %}"
 ) }}
 
 with photos as (
@@ -14,6 +15,23 @@ with photos as (
 ),
 
 {{ new_of_photos_and_engagement() }},
+{%- if is_backfill() %}
+
+-- A photo whose day has changed leaves its old one.
+touched as (
+
+    select photo_id
+    from {{ ref('stg_photos') }}
+    where {{ in_days('cast(uploaded_at as date)') }}
+
+    union
+
+    select photo_id
+    from {{ this }}
+    where {{ in_days('uploaded_on') }}
+
+),
+{%- endif %}
 
 engagement as (
 
