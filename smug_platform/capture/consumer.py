@@ -80,6 +80,8 @@ class BatchReader:
 
     def _batch(self, written: bytes) -> Batch:
         offset, *fields = written.split(b"\t")
+        if self._statements:  # one look at the server does for what stood in the binlog before it
+            self._statements.renew()
         rows, changes = self._rows, []
         for name, key, value in zip(fields[0:-1:3], fields[1::3], fields[2::3], strict=True):
             topic = rows.get(name)

@@ -9,6 +9,7 @@ are read anew by themselves.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,12 +25,13 @@ _ASIDE = re.compile(
     r"/\*(?!M?!).*?\*/|/\*M?!\d*|\*/|--\s[^\n]*|#[^\n]*|'(?:[^'\\]|\\.)*'", re.DOTALL
 )
 _FIRST = re.compile(r"[\s(]*(?:SET\s+STATEMENT\s.*?\sFOR\s+)?(\w+)", re.IGNORECASE | re.DOTALL)
-# Up to where a statement of that first word names what it changes.
+# Up to where a statement of that first word names what it changes; a word in backticks is a name.
+_TOLD = r"((?:`[^`]*`|.)*?)"
 _HEADS = {
-    "INSERT": re.compile(r"(.*?)(?:\(|\b(?:VALUES?|SELECT|SET|WITH)\b|$)", re.I | re.S),
-    "REPLACE": re.compile(r"(.*?)(?:\(|\b(?:VALUES?|SELECT|SET|WITH)\b|$)", re.I | re.S),
-    "UPDATE": re.compile(r"(.*?)(?:\bSET\b|$)", re.I | re.S),
-    "DELETE": re.compile(r"(.*?)(?:\bWHERE\b|$)", re.I | re.S),
+    "INSERT": re.compile(rf"{_TOLD}(?:\(|\b(?:VALUES?|SELECT|SET|WITH)\b|$)", re.I | re.S),
+    "REPLACE": re.compile(rf"{_TOLD}(?:\(|\b(?:VALUES?|SELECT|SET|WITH)\b|$)", re.I | re.S),
+    "UPDATE": re.compile(rf"{_TOLD}(?:\bSET\b|$)", re.I | re.S),
+    "DELETE": re.compile(rf"{_TOLD}(?:\bWHERE\b|$)", re.I | re.S),
     "LOAD": re.compile(rf".*?\bINTO\s+TABLE\s+({_NAME}(?:\s*\.\s*{_NAME})?)", re.I | re.S),
 }
 _UNHEARD = re.compile(
@@ -40,16 +42,22 @@ _UNHEARD = re.compile(
 )
 # What may take a key away: its index goes, or a column of it takes NULL or has another name.
 _OF_KEYS = re.compile(r"\b(?:DROP|MODIFY|CHANGE|RENAME)\b", re.IGNORECASE)
+_PRIMARY_GOES = re.compile(
+    r"\bDROP\s+(?:PRIMARY\s+KEY\b|(?:INDEX|KEY|CONSTRAINT)\s+(?:IF\s+EXISTS\s+)?`?PRIMARY\b)", re.I
+)
+_PRIMARY = re.compile(r"\bPRIMARY\s+KEY\b", re.I)
+_OF_SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
 
 
 @dataclass(frozen=True)
 class Definition:
     """A view's, a trigger's or a routine's text. name: of the view, the trigger's table, or the
-    routine.
+    routine; database: where that is.
     """
 
     name: str
     text: str
+    database: str
 
 
 def is_marked(ddl: str) -> bool:
@@ -89,24 +97,45 @@ class Statements:
 
     def __init__(self, shard: Shard, source: Source) -> None:
         self._shard, self._source = shard, source
+        self._definitions: list[Definition] | None = None
+
+    def renew(self) -> None:
+        """Ask for definitions anew: what is told from now on may be later than those known."""
+        self._definitions = None
 
     def concerned(self, statement: str, database: str) -> list[str]:
         """The captured tables that a statement may have changed; database: of its session."""
         here, tables = self._source.database, [table.name for table in self._source.tables]
-        with source_server.connect(self._shard) as connection:
-            definitions = list(_definitions(connection, here))
-        return concerned(statement, tables, definitions, here=here, is_here=database == here)
+        if self._definitions is None:
+            with source_server.connect(self._shard) as connection:
+                self._definitions = list(_definitions(connection))
+        return concerned(statement, tables, self._definitions, here=here, session=database)
 
     def unkeyed(self, ddl: str, altered: Collection[str]) -> list[str]:
         """Of the tables that a schema change altered those whose declared key is no unique index
-        any more.
+        any more, or was none for a while.
         """
         tables = tuple(t for t in self._source.tables if t.key and t.name in altered)
         if not (tables and _OF_KEYS.search(ddl)):
             return []
+        if loses_primary_key(ddl):  # the server may have it again: it is ahead of its binlog
+            return [table.name for table in tables]
         with source_server.connect(self._shard) as connection:
             held = read_tables(connection, replace(self._source, tables=tables))
         return [t.name for t in tables if t.name in held and set(t.key) not in held[t.name].keys]
+
+
+def loses_primary_key(ddl: str) -> bool:
+    """Whether a schema change takes a primary key away and gives none.
+
+    >>> loses_primary_key("ALTER TABLE photos DROP /* old */ PRIMARY KEY")
+    True
+    >>> loses_primary_key("ALTER TABLE photos DROP PRIMARY KEY, ADD PRIMARY KEY (id)")
+    False
+    """
+    text = _ASIDE.sub(" ", ddl)
+    rest, gone = _PRIMARY_GOES.subn(" ", text)
+    return gone > 0 and not _PRIMARY.search(rest)
 
 
 def concerned(
@@ -115,17 +144,17 @@ def concerned(
     definitions: Sequence[Definition],
     *,
     here: str,
-    is_here: bool,
+    session: str,
 ) -> list[str]:
     """Of the tables of a database those that a statement may have changed.
 
-    here: the database; is_here: whether it is the session's. What can't be told is all of them.
+    here: the database; session: that of the session. What can't be told is all of them.
 
     >>> concerned("INSERT INTO log SELECT id FROM photos", ["log", "photos"], [], here="f",
-    ...           is_here=True)
+    ...           session="f")
     ['log']
-    >>> trigger = Definition("log", "UPDATE photos SET seen = 1")
-    >>> concerned("INSERT INTO f.log VALUES (?)", ["photos"], [trigger], here="f", is_here=False)
+    >>> trigger = Definition("log", "UPDATE f.photos SET seen = 1", "other")
+    >>> concerned("INSERT INTO log VALUES (?)", ["photos"], [trigger], here="f", session="other")
     ['photos']
     """
     first = _FIRST.match(statement)
@@ -135,25 +164,28 @@ def concerned(
     is_quoted = '"' in told and (head or "WITH" in told.upper())  # a name, if quotes are ANSI's
     if is_quoted or (told == statement and told.endswith(CUT)):
         return list(tables)
-    routines = {one.name.lower() for one in definitions}
-    names = set(_names(told, here, is_here)) | (set(_names(statement, here, is_here)) & routines)
+    by_name = defaultdict[tuple[str, str], list[Definition]](list)
+    for one in definitions:
+        by_name[one.database.lower(), one.name.lower()].append(one)
+    names = set(_names(told, session)) | (set(_names(statement, session)) & by_name.keys())
     left = set(names)
     while left:
-        name = left.pop()
-        for one in definitions:
-            if one.name.lower() == name:
-                left |= (new := {each for _, each in _named(one.text)} - names)
-                names |= new
-    return [table for table in tables if table.lower() in names]
+        for one in by_name.get(left.pop(), ()):
+            left |= (new := set(_names(one.text, one.database)) - names)
+            names |= new
+    return [table for table in tables if (here.lower(), table.lower()) in names]
 
 
-def _names(text: str, here: str, is_here: bool) -> Iterator[str]:
-    """The names in a text that may be of a database, in lower case."""
+def _names(text: str, database: str) -> Iterator[tuple[str, str]]:
+    """What a text, of a session in a database, may name: of which database, and its name there. In
+    lower case.
+    """
+    database = database.lower()
     for qualifier, name in _named(text):
-        if qualifier == here.lower() or (is_here and not qualifier):
-            yield name
-        elif is_here:
-            yield from (qualifier, name)  # a table's column, or what stands after an alias
+        if qualifier:
+            yield qualifier, name
+            yield database, qualifier  # a table's column, or what stands after an alias
+        yield database, name
 
 
 def _named(text: str) -> Iterator[tuple[str, str]]:
@@ -162,7 +194,7 @@ def _named(text: str) -> Iterator[tuple[str, str]]:
         yield qualifier.strip('`"').lower(), name.strip('`"').lower()
 
 
-def _definitions(connection: source_server.Connection, database: str) -> Iterator[Definition]:
+def _definitions(connection: source_server.Connection) -> Iterator[Definition]:
     """What a change of a table of that name, or a call, does besides."""
     for table, name, text in (
         ("views", "table_name", "view_definition"),
@@ -172,8 +204,8 @@ def _definitions(connection: source_server.Connection, database: str) -> Iterato
         schema = {"views": "table", "triggers": "event_object", "routines": "routine"}[table]
         for row in source_server.ask_all(
             connection,
-            f"SELECT {name} AS name, {text} AS text FROM information_schema.{table}"
-            f" WHERE {schema}_schema = %s",
-            (database,),
+            f"SELECT {schema}_schema AS place, {name} AS name, {text} AS text"
+            f" FROM information_schema.{table} WHERE {schema}_schema NOT IN %s",
+            (_OF_SYSTEM,),
         ):
-            yield Definition(str(row["name"]), str(row["text"] or ""))
+            yield Definition(str(row["name"]), str(row["text"] or ""), str(row["place"]))

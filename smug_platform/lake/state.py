@@ -146,7 +146,7 @@ def _check_told(table: Table, shard: str, kind: str, ddl: str) -> None:
             f"{table.name}: its key ({', '.join(table.key)}) is no unique index of {shard} any"
             f" more: {told}",
             remedy="declare the key that it has now in smug_platform/tables: it is then read anew"
-            " by itself",
+            f" by itself. Where it has the old one again: `smug snapshot {table.name}`",
         )
 
 

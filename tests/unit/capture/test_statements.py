@@ -3,14 +3,21 @@
 import pytest
 
 from smug_platform.capture.events import CUT
-from smug_platform.capture.statements import Definition, changed_unheard, concerned
+from smug_platform.capture.statements import (
+    Definition,
+    changed_unheard,
+    concerned,
+    loses_primary_key,
+)
 
-TABLES = ("albums", "log", "photos")
+TABLES = ("albums", "log", "photos", "my-values")
 DEFINITIONS = (
-    Definition("seen", "select `f`.`photos`.`id` from `f`.`photos`"),
-    Definition("log", "INSERT INTO tally VALUES (NEW.id)"),
-    Definition("tally", "BEGIN CALL sweep(); END"),
-    Definition("sweep", "BEGIN DELETE FROM albums; END"),
+    Definition("seen", "select `f`.`photos`.`id` from `f`.`photos`", "f"),
+    Definition("log", "INSERT INTO tally VALUES (NEW.id)", "f"),
+    Definition("tally", "BEGIN CALL sweep(); END", "f"),
+    Definition("sweep", "BEGIN DELETE FROM albums; END", "f"),
+    Definition("queue", "UPDATE F.photos SET n = 1", "aside"),
+    Definition("log", "DELETE FROM photos", "aside"),
 )
 
 
@@ -31,12 +38,18 @@ DEFINITIONS = (
         ("DO RELEASE_LOCK('?')", set()),
         ("INSERT INTO elsewhere VALUES (?)", set()),
         ("UPDATE other.photos SET n = ?", {"photos"}),  # it may be a column of an alias
+        ("UPDATE `my-set`, albums SET x = ?", {"albums"}),
+        ("UPDATE `a set b` JOIN photos USING (id) SET x = ?", {"photos"}),
+        ("INSERT INTO `my-values` VALUES (?)", {"my-values"}),
+        ("REPLACE `my-values` (`select`) VALUES (?)", {"my-values"}),
+        ("DELETE albums FROM `where` JOIN albums USING (id) WHERE id = ?", {"albums"}),
+        ("INSERT INTO aside.queue VALUES (?)", {"photos"}),
         ('UPDATE "?" SET n = ?', set(TABLES)),
         ("WITH found AS (SELECT ?)" + CUT, set(TABLES)),
     ],
 )
 def test_the_tables_of_a_statement(statement: str, expected: set[str]) -> None:
-    found = concerned(statement, TABLES, DEFINITIONS, here="f", is_here=True)
+    found = concerned(statement, TABLES, DEFINITIONS, here="f", session="f")
     assert set(found) == expected
 
 
@@ -45,8 +58,28 @@ def test_a_session_of_another_database_names_it() -> None:
         ("UPDATE photos SET n = ?", []),
         ("UPDATE f.photos SET n = ?", ["photos"]),
         ("UPDATE `F` . `Photos` SET n = ?", ["photos"]),
+        ("INSERT INTO queue VALUES (?)", ["photos"]),
+        ("INSERT INTO log VALUES (?)", []),  # of the same name as one that is captured
     ):
-        assert concerned(statement, TABLES, (), here="f", is_here=False) == expected
+        assert concerned(statement, TABLES, DEFINITIONS, here="f", session="aside") == expected
+
+
+@pytest.mark.parametrize(
+    ("ddl", "expected"),
+    [
+        ("ALTER TABLE photos DROP PRIMARY KEY", True),
+        ("alter table photos add c int, drop primary  key", True),
+        ("DROP INDEX `PRIMARY` ON photos", True),
+        ("ALTER TABLE photos DROP CONSTRAINT IF EXISTS `PRIMARY`", True),
+        ("ALTER TABLE photos DROP PRIMARY KEY COMMENT 'ADD PRIMARY KEY (id)'", True),
+        ("ALTER TABLE photos DROP PRIMARY KEY, ADD CONSTRAINT PRIMARY KEY (id)", False),
+        ("ALTER TABLE photos DROP PRIMARY KEY, MODIFY id BIGINT PRIMARY KEY", False),
+        ("ALTER TABLE photos DROP COLUMN c", False),
+        ("ALTER TABLE photos DROP INDEX primary_email", False),
+    ],
+)
+def test_F07_a_primary_key_that_goes_is_told_by_the_statement(ddl: str, expected: bool) -> None:
+    assert loses_primary_key(ddl) == expected
 
 
 @pytest.mark.parametrize(
