@@ -63,7 +63,7 @@ _FIELDS = (
     f" java.util.BitSet.valueOf(new long[] {{{_WORDS}}});",
     f'private static final String names = ",{",".join(f"{n}={v}" for n, v in _NAMES.items())},";',
     """private static final java.util.regex.Pattern changesRows = java.util.regex.Pattern.compile(
-        "(?is)(?:\\\\s++|/\\\\*M?!\\\\d*|\\\\*/|\\\\()*+(?:SET\\\\s+STATEMENT\\\\s.*?\\\\sFOR\\\\s+)?"
+        "(?is)(?:\\\\s++|/\\\\*M?![\\\\d?]*|\\\\*/|\\\\()*+(?:SET\\\\s+STATEMENT\\\\s.*?\\\\sFOR\\\\s+)?"
         + "(?:INSERT|UPDATE|DELETE|REPLACE|LOAD|WITH|SELECT|VALUES|CALL|DO|EXECUTE)\\\\b");""",
     "private static final java.util.regex.Pattern aboutNoTable ="
     f' java.util.regex.Pattern.compile("{ABOUT_NO_TABLE}");',

@@ -16,8 +16,8 @@ PASSED = "/*smug: passed over: "
 """
 
 ABOUT_NO_TABLE = (
-    "(?is)(?:\\\\s++|/\\\\*M?!\\\\d*|\\\\*/)*+(?:SET\\\\s+STATEMENT\\\\s.*?\\\\sFOR\\\\s+)?(?:GRANT|REVOKE"
-    "|SET\\\\s+(?:DEFAULT\\\\s+ROLE|PASSWORD)|RENAME\\\\s+USER"
+    "(?is)(?:\\\\s++|/\\\\*M?![\\\\d?]*|\\\\*/)*+(?:SET\\\\s+STATEMENT\\\\s.*?\\\\sFOR\\\\s+)?"
+    "(?:GRANT|REVOKE|SET\\\\s+(?:DEFAULT\\\\s+ROLE|PASSWORD)|RENAME\\\\s+USER"
     "|(?:CREATE|ALTER|DROP)\\\\s+(?:OR\\\\s+REPLACE\\\\s+)?(?:ALGORITHM\\\\s*=\\\\s*\\\\w+\\\\s+)?"
     "(?:DEFINER\\\\s*=\\\\s*[^\\\\s]+(?:\\\\s*@\\\\s*[^\\\\s]+)?\\\\s+)?(?:SQL\\\\s+SECURITY\\\\s+\\\\w+\\\\s+)?"
     "(?:AGGREGATE\\\\s+)?(?:USER|ROLE|VIEW|FUNCTION|PROCEDURE|PACKAGE|TRIGGER|EVENT"

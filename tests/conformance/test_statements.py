@@ -38,20 +38,24 @@ STATEMENTS = (
     "INSERT INTO lefts VALUES (10, 'it''s'), (11, \"so\")",
     "/* told so */ REPLACE INTO lefts VALUES (1, 'other')",
     "DELETE FROM lefts WHERE id < 5",
+    "/*!50000 DELETE FROM lefts WHERE id = 6 */",
     "UPDATE seen SET v = 'through a view'",
     "INSERT INTO log VALUES (1)",
     "LOAD DATA INFILE '{file}' INTO TABLE lefts",
     "UPDATE flickr_bulk.lefts SET v = 'from elsewhere'",
+    "INSERT INTO queue VALUES (1)",
 )
 TOLD = (
     "INSERT INTO lefts VALUES (?, '?''?'), (?, \"?\")",
     "REPLACE INTO lefts VALUES (?, '?')",
     "DELETE FROM lefts WHERE id < ?",
+    "/*!? DELETE FROM lefts WHERE id = ? */",
     "UPDATE seen SET v = '?'",
     "INSERT INTO log VALUES (?)",
     "LOAD DATA INFILE '?' INTO TABLE `lefts` FIELDS TERMINATED BY '?' ENCLOSED BY '?'"
     " ESCAPED BY '?' LINES TERMINATED BY '?' (`id`, `v`)",
     "UPDATE flickr_bulk.lefts SET v = '?'",
+    "INSERT INTO queue VALUES (?)",
 )
 
 
@@ -59,18 +63,21 @@ def test_I03_a_table_of_which_statements_changed_rows_halts_alone_until_it_is_re
     stack: Stack, tmp_path: Path
 ) -> None:
     file = tmp_path / "rows.txt"
-    *here, elsewhere = (statement.replace("{file}", str(file)) for statement in STATEMENTS)
+    *here, first, second = (statement.replace("{file}", str(file)) for statement in STATEMENTS)
     stack.write(
         0,
         "CREATE VIEW seen AS SELECT * FROM lefts WHERE id > 3",
         "CREATE TABLE log (id INT PRIMARY KEY)",
         "CREATE TRIGGER logged AFTER INSERT ON log FOR EACH ROW DELETE FROM lefts WHERE id = 7",
         f"SELECT 12, 'from a file' INTO OUTFILE '{file}'",
-        "CREATE DATABASE IF NOT EXISTS flickr_aside",
+        "CREATE OR REPLACE DATABASE flickr_aside",
+        "CREATE TABLE flickr_aside.queue (id INT PRIMARY KEY)",
+        "CREATE TRIGGER flickr_aside.queued AFTER INSERT ON flickr_aside.queue"
+        " FOR EACH ROW DELETE FROM flickr_bulk.lefts WHERE id = 9",
     )
     with streaming(stack) as capture:
         in_statements = "SET SESSION binlog_format = STATEMENT"
-        stack.write(0, in_statements, *here, "USE flickr_aside", elsewhere)
+        stack.write(0, in_statements, *here, "USE flickr_aside", first, second)
         stack.write(0, "INSERT INTO rights VALUES (20, 'goes on')")
         capture.reach()
         (halted,) = stack.sync().items()

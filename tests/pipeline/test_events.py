@@ -12,6 +12,7 @@ from smug_platform.capture.failures import DamagedEvent, UnknownEvent
 from smug_platform.errors import SourceError
 from tests.pipeline.capturing import Kept, Own, capturing
 from tests.pipeline.test_capture import SMALL, album, own, own_server, sql
+from tests.states import hold_of
 
 __all__ = ["own", "own_server"]
 TYPE, LENGTH = 4, 9  # where an event's head has them
@@ -124,3 +125,32 @@ def test_I07_a_server_turns_checksums_off_and_on_while_it_is_captured(own: Own) 
     finally:
         own.as_root("SET GLOBAL binlog_checksum = CRC32")
     assert len(kept.rows("albums")) == 4
+
+
+ACCOUNTS = (
+    "CREATE USER kept_secret IDENTIFIED BY 'kept-secret-1'",
+    "ALTER USER kept_secret IDENTIFIED BY 'kept-secret-2'",
+    "/* told so */ ALTER USER kept_secret IDENTIFIED BY 'kept-secret-3'",
+    "GRANT SELECT ON flickr.* TO kept_secret IDENTIFIED BY 'kept-secret-4'",
+    "SET PASSWORD FOR kept_secret = PASSWORD('kept-secret-5')",
+    "/*!50000 CREATE OR REPLACE USER kept_secret IDENTIFIED BY 'kept-secret-6' */",
+    "SET STATEMENT max_statement_time=9 FOR DROP USER kept_secret",
+)
+
+
+def test_no_statement_about_accounts_leaves_capture_with_its_text(own: Own) -> None:
+    kept, shard = Kept(), own.settings.shards[0]
+    with capturing(own.settings, SMALL, kept) as worker:
+        worker.wait_streaming()
+        own.as_root(*ACCOUNTS)
+        sql(shard, "ALTER TABLE albums ADD COLUMN cover INT", album(1))
+        worker.wait(lambda: kept.ids("albums") == {1})
+    hold = hold_of(own.settings)
+    state = hold.state()
+    assert state is not None
+    said = b" ".join(change.value for _, change in kept.changes)
+    for text in (said, hold.history(state.history)):
+        assert text is not None
+        assert b"cover" in text
+        assert b"kept-secret" not in text
+    assert "kept-secret" not in worker.notes
