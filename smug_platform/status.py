@@ -17,6 +17,7 @@ from pyiceberg.table import Table as Iceberg
 
 from smug_platform import iceberg
 from smug_platform.capture import server
+from smug_platform.capture.filters import masked
 from smug_platform.capture.position import Position
 from smug_platform.capture.resources import open_store
 from smug_platform.capture.retention import Gauge, read_gauge
@@ -147,7 +148,10 @@ def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
     asked: tuple[str, ...] = ()
     with suppress(SmugError):
         found, some = store.status(shard.name), store.filtered(shard.name)
-        asked = (*store.asked(shard.name), *(f"{one.table} where {one.where}" for one in some))
+        asked = (
+            *store.asked(shard.name),
+            *(f"{one.table} where {masked(one.where)}" for one in some),
+        )
     with suppress(SmugError), server.connect(shard) as connection:
         source = "{}:{}".format(*server.newest_position(connection))
         binlog = read_gauge(connection, store.state(shard.name), now=now)

@@ -205,7 +205,11 @@ class Chunks:
         """Read on in one table."""
         unread, name = table.unread, table.unread.table
         self._at = unread
-        told, about = (f"{name} where {unread.where}", 0) if unread.where else (name, table.about)
+        told, about = (
+            (f"{name} where {filters.masked(unread.where)}", 0)
+            if unread.where
+            else (name, table.about)
+        )
         self._meter.read_anew(told, unread.rows, about, in_pieces=True)
         pieces = Pieces(connection, table.image, table.name, table.defined)
         for rows, now in pieces.read(unread, until=until):

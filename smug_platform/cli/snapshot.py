@@ -1,5 +1,6 @@
 """`smug snapshot`: tables read anew while their shards are streamed."""
 
+from collections.abc import Sequence
 from typing import Annotated, Optional
 
 import typer
@@ -17,7 +18,8 @@ def snapshot(
     where: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            help="Only rows that this is true of, in the source's SQL.", show_default=False
+            help="Only rows that this is true of, in the source's SQL, times in UTC.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -28,7 +30,8 @@ def snapshot(
     some seconds, and `smug status` shows how far it is. The shard's other tables go on, some
     seconds later; they wait for a table without a key, which can't be read in pieces.
 
-    With --where only the rows of that condition come, as they are now. None goes in this way: what
+    With --where only the rows of that condition come, as they are now. Times in it are UTC, and
+    "a" is a text, whatever the server's own settings. None goes in this way: what
     the source has no more, or of which the condition is not true any more, stays until the whole
     table is read.
 
@@ -43,6 +46,8 @@ def snapshot(
     from smug_platform.capture.resources import open_store
     from smug_platform.tables.flickr import FLICKR
 
+    if where is not None:
+        _check_alone(where, tables)
     settings = load_settings()
     settings.require_shards()
     declared = {table.name for table in FLICKR.tables}
@@ -57,8 +62,6 @@ def snapshot(
         raise SourceError(
             f"there is no shard {strange[0]!r}", remedy=f"choose of {', '.join(names)}"
         )
-    if where is not None and (len(tables) > 1 or not where.strip()):
-        raise SourceError("--where is one condition, for one table", remedy="ask for one at a time")
     for each in settings.shards:
         if where and each.name in chosen:
             filtered(each, FLICKR, tables[0], where)  # a shard that refuses it is told before any
@@ -68,3 +71,13 @@ def snapshot(
         for table in tables:
             store.ask(name, table, where or "")
             typer.echo(f"{table}{rows} of {name} will be read anew: see smug status")
+
+
+def _check_alone(where: str, tables: Sequence[str]) -> None:
+    """Raise SourceError unless there is a condition, for one table."""
+    if not where.strip():
+        raise SourceError(
+            "--where is empty", remedy="write what stands behind WHERE, or leave it out"
+        )
+    if len(tables) > 1:
+        raise SourceError("--where is one condition, for one table", remedy="ask for one at a time")

@@ -9,7 +9,7 @@ from pybase64 import b64encode
 
 from smug_platform.capture import pieces, server
 from smug_platform.capture.contract import read_tables
-from smug_platform.capture.filters import filtered
+from smug_platform.capture.filters import check, filtered
 from smug_platform.capture.images import image_of
 from smug_platform.capture.pieces import Pieces, Row, unread_of
 from smug_platform.capture.state import Unread
@@ -106,6 +106,32 @@ def test_K07_only_the_rows_of_a_condition_are_read(
 def test_K07_what_is_no_condition_is_told_before_anything_begins(shard: Shard, where: str) -> None:
     with pytest.raises(SourceError, match=r"the condition .* can't be asked of .*texts"):
         filtered(shard, SOURCE, "texts", where)
+
+
+@pytest.mark.parametrize(
+    ("mode", "where"),
+    [
+        ("ANSI_QUOTES", "\"v\" = 'row 3'"),  # a column there, and a text where rows are read
+        ("NO_BACKSLASH_ESCAPES", r"v = 'row\'"),
+    ],
+)
+def test_K07_a_condition_is_checked_as_it_is_read(shard: Shard, mode: str, where: str) -> None:
+    with server.connect(shard) as connection:
+        connection.cursor().execute("SET SESSION sql_mode = %s", (mode,))
+        with pytest.raises(SourceError, match=r"the condition .* can't be asked of .*texts"):
+            check(connection, "`flickr`.`texts`", where)
+
+
+@pytest.mark.parametrize(
+    "where", ["v = 'x@y' AND", "v = 'it''s x@y' ORDER", 'nothing = "x@y"', "id = 77 77", "v = 'x@y"]
+)
+def test_K07_a_condition_that_is_refused_is_told_without_its_values(
+    shard: Shard, where: str
+) -> None:
+    with pytest.raises(SourceError) as told:
+        filtered(shard, SOURCE, "texts", where)
+    assert "x@y" not in str(told.value)
+    assert "77" not in str(told.value)
 
 
 def test_K07_a_table_without_a_key_is_not_read_in_part(shard: Shard) -> None:

@@ -35,8 +35,15 @@ def test_a_catalog_that_does_not_answer_may_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tables", "where"), [(["photos"], ""), (["photos"], " "), (["photos", "albums"], "id = 1")]
+    ("tables", "where", "told"),
+    [
+        (["photos"], "", "--where is empty: write what stands behind WHERE"),
+        (["photos", "albums"], " ", "--where is empty: write what stands behind WHERE"),
+        (["photos", "albums"], "id = 1", "--where is one condition, for one table"),
+    ],
 )
-def test_K07_a_condition_that_may_be_none_is_no_whole_table(tables: list[str], where: str) -> None:
-    with pytest.raises(SourceError, match="--where is one condition, for one table"):
+def test_K07_a_condition_that_may_be_none_is_no_whole_table(
+    tables: list[str], where: str, told: str
+) -> None:
+    with pytest.raises(SourceError, match=told):
         snapshot(tables, where=where)
