@@ -7,7 +7,9 @@ server refuses what was known.
 
 import ssl
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import boto3
 import orjson
@@ -94,24 +96,26 @@ def context_of(shard: Shard) -> ssl.SSLContext | None:
     return context
 
 
-def enter(shard: Shard, where: str) -> "pymysql.connections.Connection[DictCursor]":
+def enter(shard: Shard, where: str, **options: Any) -> "pymysql.connections.Connection[DictCursor]":
     """Open a connection; once more where the password was changed meanwhile.
 
-    where: the shard, for people. Raises Refused and SourceUnavailable.
+    where: the shard, for people. options: of pymysql, where they are to be others. Raises Refused
+    and SourceUnavailable.
     """
     known = admitted(shard)
     try:
         try:
-            return _open(known)
+            return _open(known, options)
         except pymysql.err.OperationalError as error:
             if error.args[0] not in _ACCESS_DENIED or (now := admitted(shard, anew=True)) == known:
                 raise
-            return _open(now)
+            return _open(now, options)
     except pymysql.err.OperationalError as error:
         raise _kept_out(known, where, error) from None
 
 
-def _open(shard: Shard) -> "pymysql.connections.Connection[DictCursor]":
+def _open(shard: Shard, options: Mapping[str, Any]) -> "pymysql.connections.Connection[DictCursor]":
+    usual: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 30, "cursorclass": DictCursor}
     return pymysql.connect(
         host=shard.host,
         port=shard.port,
@@ -119,11 +123,9 @@ def _open(shard: Shard) -> "pymysql.connections.Connection[DictCursor]":
         password=shard.password,
         charset="utf8mb4",
         autocommit=True,
-        connect_timeout=5,
-        read_timeout=30,
-        cursorclass=DictCursor,
         ssl=context_of(shard),
         ssl_disabled=shard.access.ssl_mode == "disabled",
+        **{**usual, **options},
     )
 
 

@@ -4,10 +4,13 @@ A table that can't be read waits, in sight of the status, and has no other wait 
 """
 
 import logging
+import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from smug_platform.capture import server
 from smug_platform.capture.config import captured, streamed
+from smug_platform.capture.contract import quoted
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.failures import SourceUnavailable
 from smug_platform.capture.filters import filtered
@@ -16,9 +19,20 @@ from smug_platform.capture.status import Meter
 from smug_platform.capture.store import Hold
 from smug_platform.errors import SourceError
 from smug_platform.settings import Shard
-from smug_platform.tables.table import Source
+from smug_platform.tables.table import Source, Table
 
 _log = logging.getLogger(__name__)
+_REFUSED_SECONDS = 30.0  # between two whole looks at a table, which take the server many questions
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """When a table was looked at that can't be captured, and what was seen of it: None before it is
+    looked at for the second time.
+    """
+
+    at: float
+    seen: tuple[Table, str | None] | None
 
 
 class Requests:
@@ -39,6 +53,7 @@ class Requests:
         self._hold, self._shard, self._source = hold, shard, source
         self._declared, self._meter = declared, meter
         self._hidden: set[str] = set()
+        self._refused: dict[str, _Refusal] = {}
 
     def hide(self, table: str, why: SourceError) -> None:
         """Tell of a table that is streamed and can't be read, until it can."""
@@ -91,12 +106,25 @@ class Requests:
 
     def _is_readable(self, declared: Source, name: str) -> bool:
         """Whether a table can be read and captured; says what it waits for."""
+        now, before = time.monotonic(), self._refused.pop(name, None)
         try:
+            seen = self._see(declared, name) if before else None
+            if before and before.seen == seen and now - before.at < _REFUSED_SECONDS:
+                self._refused[name] = before
+                return False
             preflight(self._shard, replace(declared, tables=(declared.table(name),))).readable()
         except SourceUnavailable:
             return False
         except SourceError as error:
             self._meter.wait_for(name, str(error))
+            self._refused[name] = _Refusal(now, seen)
             return False
         self._meter.go_on(name)
         return True
+
+    def _see(self, declared: Source, name: str) -> tuple[Table, str | None]:
+        """What of a table is seen at little cost: how it is declared, and how the server has it."""
+        place = f"{quoted(declared.database)}.{quoted(name)}"
+        with server.connect(self._shard) as connection:
+            is_open = server.may_select(connection, place)
+            return declared.table(name), server.definition(connection, place) if is_open else ""

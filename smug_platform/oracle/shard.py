@@ -14,7 +14,7 @@ import pyarrow as pa
 import pymysql
 from pymysql.cursors import Cursor, SSCursor
 
-from smug_platform.capture.access import admitted, context_of
+from smug_platform.capture.access import enter
 from smug_platform.capture.position import file_number
 from smug_platform.errors import SourceError
 from smug_platform.oracle.canonical import Column, apart, source_piece, source_text, together
@@ -24,7 +24,14 @@ from smug_platform.tables.table import FLAG, Table
 _CHUNK = 20_000
 _LOCK_SECONDS = 10
 _DEFINITION_CHANGED, _NO_SUCH_TABLE, _LOCK_TIMEOUT = 1412, 1146, 1205
-_DENIED = (1044, 1045, 1698)
+_DENIED = (1044, 1142, 1143, 1227)
+# Values as texts, of tables that take the server longer than a question of capture's may.
+_TEXTS: dict[str, Any] = {
+    "conv": {},
+    "read_timeout": None,
+    "connect_timeout": 10,
+    "cursorclass": Cursor,
+}
 
 Connection = Any  # pymysql's stubs know no cursor class that a call chooses
 
@@ -101,8 +108,7 @@ class View:
 @contextmanager
 def open_view(shard: Shard, database: str) -> Iterator[View]:
     """A consistent view of a shard; raises SourceError when it can't be had."""
-    with _reading(shard):
-        connection = _connect(shard)
+    connection: Connection = enter(shard, f"{shard.name} at {shard.host}:{shard.port}", **_TEXTS)
     try:
         with _reading(shard), connection.cursor() as cursor:
             file, offset = _begin(cursor)
@@ -110,22 +116,6 @@ def open_view(shard: Shard, database: str) -> Iterator[View]:
     finally:
         with suppress(pymysql.MySQLError):
             connection.close()
-
-
-def _connect(shard: Shard) -> Connection:
-    shard = admitted(shard)
-    return pymysql.connect(
-        host=shard.host,
-        port=shard.port,
-        user=shard.user,
-        password=shard.password,
-        ssl=context_of(shard),
-        ssl_disabled=shard.access.ssl_mode == "disabled",
-        charset="utf8mb4",
-        connect_timeout=10,
-        conv={},
-        autocommit=True,
-    )
 
 
 def _begin(cursor: Cursor) -> tuple[int, int]:
@@ -180,7 +170,7 @@ def _reading(shard: Shard) -> Iterator[None]:
             raise ViewLost(str(error)) from None
         remedies = {
             _LOCK_TIMEOUT: "a long transaction holds the tables: try again when it has ended",
-            **dict.fromkeys(_DENIED, "check SMUG_MYSQL_USER and SMUG_MYSQL_PASSWORD"),
+            **dict.fromkeys(_DENIED, "grant it to the user of SMUG_MYSQL_USER"),
         }
         raise SourceError(
             f"{shard.name} at {shard.host}:{shard.port}: {error.args[-1] if error.args else error}",

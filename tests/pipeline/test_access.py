@@ -9,10 +9,15 @@ import boto3
 import pymysql
 import pytest
 
-from smug_platform.capture import chunks, engine, server, watch
+from smug_platform.capture import chunks, engine, requests, server, watch
+from smug_platform.capture.config import captured
+from smug_platform.capture.doctor import Checked
 from smug_platform.capture.failures import Refused
 from smug_platform.capture.resources import open_store
-from smug_platform.capture.state import Unread
+from smug_platform.capture.state import State, Unread
+from smug_platform.capture.status import Meter
+from smug_platform.errors import SourceError
+from smug_platform.oracle.shard import open_view
 from smug_platform.settings import Settings, Shard
 from smug_platform.settings_capture import Access
 from smug_platform.tables.flickr import FLICKR
@@ -20,7 +25,7 @@ from smug_platform.tables.table import Source
 from tests.authority import Authority
 from tests.conftest import fresh_database, local_settings
 from tests.pipeline.capturing import Kept, Own, capturing, one_shard
-from tests.states import state_of
+from tests.states import hold_of, state_of
 
 NAMES = ("accounts", "albums", "photo_views")
 SMALL = Source(database="flickr", tables=tuple(map(FLICKR.table, NAMES)))
@@ -167,6 +172,32 @@ def test_L10_a_table_that_may_be_read_no_more_amid_its_pieces_has_the_others_rea
     assert have(kept, "albums", 1)
 
 
+def test_L10_a_table_that_waits_is_looked_at_as_a_whole_only_once_something_changed(
+    own: Own, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preflight, looks = requests.preflight, list[tuple[str, ...]]()
+
+    def noted(shard: Shard, source: Source) -> Checked:
+        looks.append(tuple(source.names))
+        return preflight(shard, source)
+
+    monkeypatch.setattr(requests, "preflight", noted)
+    meter = Meter("shard_0")
+    asking = requests.Requests(
+        hold_of(own.settings), own.settings.shards[0], SMALL, declared=lambda: SMALL, meter=meter
+    )
+    revoke(own)
+    asking.hide("albums", SourceError("no right", remedy="give it"))
+    state = State(1, 1, None, "first", captured(SMALL))
+    for _ in range(6):
+        assert asking.next(state, busy=False) is None
+    assert len(looks) == 2  # after the second it is known what is seen of it
+    give(own)
+    for _ in range(3):
+        asking.next(state, busy=False)
+    assert looks == [("albums",)] * 3
+
+
 def unread(own: Own) -> Sequence[Unread]:
     state = state_of(own.settings)
     return state.unread if state else ()
@@ -274,8 +305,13 @@ def test_L09_a_secret_that_was_rotated_is_asked_for_again_where_the_server_refus
         )
         with pytest.raises(Refused, match="SMUG_MYSQL_SECRET"), server.connect(unset):
             pass
+        with pytest.raises(Refused, match="SMUG_MYSQL_SECRET"), open_view(unset, "flickr"):
+            pass
         told = '{"username":"smug_clone","password":"second"}'
         client.put_secret_value(SecretId="smug/shards", SecretString=told)
+        own.as_root("GRANT RELOAD, REPLICATION CLIENT, BINLOG MONITOR ON *.* TO smug_clone")
+        with open_view(unset, "flickr") as view:
+            assert view.now() >= (view.file, view.offset)
         with server.connect(unset) as connection:
             found = server.ask_one(connection, "SELECT CURRENT_USER() AS user")
         assert found == {"user": "smug_clone@%"}

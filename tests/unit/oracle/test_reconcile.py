@@ -98,5 +98,5 @@ def test_an_unknown_table_is_named(settings: Settings) -> None:
 
 
 def test_a_shard_that_does_not_answer(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"shard_0 at 127.0.0.1:\d+: .*smug up"):
+    with pytest.raises(SourceError, match=r"shard_0 at 127.0.0.1:\d+ can't be reached: .*smug up"):
         reconcile(local_settings(tmp_path), FLICKR)
