@@ -2,6 +2,7 @@
 in between.
 """
 
+from collections.abc import Collection
 from uuid import UUID
 
 import orjson
@@ -10,22 +11,33 @@ import pyarrow.compute as pc
 from smug_platform.iceberg import Table
 from smug_platform.raw import deltas as raw
 
-_LOOKED: dict[tuple[UUID, str], int] = {}
-"""Up to which raw commit no such change of a table was found, by the deltas' id and its name."""
+_LOOKED: dict[tuple[UUID, str, str | None], int] = {}
+"""Up to which raw commit no such change was found, by the deltas' id, a table's name and a shard's:
+None where any shard's would do.
+"""
 
 
-def is_read_anew(deltas: Table, table: str, after: int) -> bool:
-    """Whether a commit of `raw.deltas` after that sequence number says that a table was created."""
-    place = deltas.metadata.table_uuid, table
+def is_read_anew(deltas: Table, table: str, after: int, shards: Collection[str]) -> bool:
+    """Whether commits of `raw.deltas` after that sequence number say that each of those shards
+    created a table; shards: none for whichever it is.
+    """
+    return all(_is_created(deltas, table, after, shard) for shard in sorted(shards) or (None,))
+
+
+def _is_created(deltas: Table, table: str, after: int, shard: str | None) -> bool:
+    place = deltas.metadata.table_uuid, table, shard
     for file in raw.delta_files(deltas, max(after, _LOOKED.get(place, 0))):
-        if file.table == table and _creates(deltas, file):
+        if file.table == table and _creates(deltas, file, shard):
             return True
     _LOOKED[place] = raw.sequence(deltas)
     return False
 
 
-def _creates(deltas: Table, file: raw.DeltaFile) -> bool:
-    is_ddl = pc.equal(raw.read_columns(deltas, file, ["op"])["op"], "ddl")
+def _creates(deltas: Table, file: raw.DeltaFile, shard: str | None) -> bool:
+    found = raw.read_columns(deltas, file, ["op", "shard"])
+    is_ddl = pc.equal(found["op"], "ddl")
+    if shard is not None:
+        is_ddl = pc.and_(is_ddl, pc.equal(found["shard"], shard))
     if not pc.any(is_ddl).as_py():
         return False
     payloads = raw.read_columns(deltas, file, ["payload"])["payload"].filter(is_ddl)

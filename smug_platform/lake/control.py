@@ -1,5 +1,6 @@
 """What the schema changes and TRUNCATEs of a batch do to a table's state."""
 
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -11,10 +12,18 @@ from smug_platform.lake.state import State, evolve, truncate
 from smug_platform.lake.target import Target
 
 
+class Halted(LakeError):
+    """A schema change can't be followed. shards: those whose table has to be read anew."""
+
+    def __init__(self, why: LakeError, shards: Collection[str]) -> None:
+        super().__init__(why.problem, remedy=why.remedy)
+        self.shards = frozenset(shards)
+
+
 def follow(target: Target, state: State, batch: Batch) -> State:
     """The state after the batch's schema changes and truncates, in their source order.
 
-    Raises LakeError for a schema change that can't be followed, unless the shard's table was read
+    Raises Halted for a schema change that can't be followed, unless the shard's table was read
     anew after it.
     """
     placed = [
@@ -37,7 +46,7 @@ def follow(target: Target, state: State, batch: Batch) -> State:
                 failed.pop(shard, None)
                 batch.read_anew.add(shard)
     for problem in failed.values():
-        raise problem
+        raise Halted(problem, failed)
     return state
 
 

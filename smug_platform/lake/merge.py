@@ -27,7 +27,7 @@ from smug_platform.lake.apply import apply
 from smug_platform.lake.batch import Batch, allowed, next_batch
 from smug_platform.lake.columns import fitted, plan
 from smug_platform.lake.conflicts import conflicts, without
-from smug_platform.lake.control import follow
+from smug_platform.lake.control import Halted, follow
 from smug_platform.lake.index import StaleIndex, index_of
 from smug_platform.lake.merged import COUNTS, Merged
 from smug_platform.lake.parts import decoded
@@ -116,9 +116,10 @@ def merge(catalog: Catalog, target: Target, *, max_deltas: int = 500_000) -> Mer
     def attempt() -> Merged | None:
         try:
             return _attempt(catalog, target, landed)
-        except LakeError:
+        except LakeError as error:
             after = merged_sequence(iceberg.load(catalog, name_of(target)))
-            if not is_read_anew(raw.open_deltas(catalog), target.table.name, after):
+            shards = error.shards if isinstance(error, Halted) else ()
+            if not is_read_anew(raw.open_deltas(catalog), target.table.name, after, shards):
                 raise
             return _attempt(catalog, target, partial(landed, most=None))
 

@@ -345,6 +345,39 @@ def test_I03_a_table_that_stood_still_goes_on_once_it_is_read_anew_whatever_land
     assert found == [(1, "a"), *((number, "c") for number in range(3, 9))]
 
 
+def test_a_halted_table_is_read_whole_only_once_the_shard_that_failed_is_read_anew(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed, other = (Shard(name, "photos", COLUMNS) for name in ("shard_0", "shard_1"))
+    landed, limits = {failed.name: 0, other.name: 0}, list[int | None]()
+    plan = merging.next_batch
+
+    def noted(deltas: Any, target: Target, after: int, **most: Any) -> Any:
+        limits.append(most["most"])
+        return plan(deltas, target, after, **most)
+
+    def land_new(shard: Shard) -> None:
+        land(catalog, shard.deltas[landed[shard.name] :])
+        landed[shard.name] = len(shard.deltas)
+
+    monkeypatch.setattr(merging, "next_batch", noted)
+    for shard in (failed, other):
+        shard.snapshot()
+        land_new(shard)
+    merge(catalog, Target(PHOTOS))
+    failed.change_by("DELETE FROM photos", [{"id": 1, "title": "a", "n": 1}])
+    land_new(failed)
+    other.snapshot()
+    land_new(other)
+    with pytest.raises(LakeError, match="a statement changed rows of shard_0"):
+        merge(catalog, Target(PHOTOS))
+    assert None not in limits
+    failed.snapshot()
+    land_new(failed)
+    merge(catalog, Target(PHOTOS))
+    assert live(rows(catalog, Target(PHOTOS)), ["id", "title"]) == [(1, "a")]
+
+
 @pytest.mark.parametrize("name", ["op", "sign", "i", "r", "reason", "shard", "floor", "image"])
 def test_a_column_may_have_any_name(catalog: Catalog, name: str) -> None:
     shard = Shard("shard_0", "photos", [*COLUMNS, column(name, "VARCHAR")])
