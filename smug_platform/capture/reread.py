@@ -108,7 +108,7 @@ class Reread:
         """Whether all rows are durable in the stream; raises the SourceError that ended it."""
         if self._is_read.is_set():
             return self._publisher.is_idle
-        if self._debezium and self._debezium.done.is_set():
+        if self._debezium and self._debezium.done.is_set() and not self.gave_up:
             error = self._debezium.failure(self._shard.name)
             if isinstance(error, NeedsSnapshot):  # of this table, and no other
                 raise SourceUnavailable(error.problem, remedy="it is read again by itself")
