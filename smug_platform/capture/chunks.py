@@ -21,6 +21,7 @@ from smug_platform.capture import server as source_server
 from smug_platform.capture.contract import quoted, read_tables
 from smug_platform.capture.failures import Refused, SourceUnavailable
 from smug_platform.capture.images import Image, image_of
+from smug_platform.capture.patience import Patience
 from smug_platform.capture.pieces import Pieces
 from smug_platform.capture.position import file_number
 from smug_platform.capture.publisher import Closed, Publisher
@@ -75,7 +76,8 @@ class Chunks:
     @property
     def is_busy(self) -> bool:
         """Whether something is being read, or is about to be; not where all of it has to wait."""
-        return any(one.table not in self._refused for one in self._publisher.state.unread)
+        now, unread = time.monotonic(), self._publisher.state.unread
+        return any(self._refused.get(one.table, 0.0) <= now for one in unread)
 
     def close(self, seconds: float) -> bool:
         """End after the batch under way; whether it has, in that time."""
@@ -134,18 +136,29 @@ class Chunks:
         self._at = tables[0].unread  # a view that is refused is so for the tables it is for
         began = time.monotonic()
         try:
-            view = self._open_view(connection, tables)
-            until = time.monotonic() + _WINDOW_SECONDS
-            self._tell_doubt(view, tables)
-            for table in tables:
-                self._read_table(connection, table, view, until)
-                if time.monotonic() > until:
-                    break
-        finally:
-            self._await(lambda: self._publisher.is_idle)
+            self._read_window(connection, tables)
+        finally:  # rows that are left would go out at the next place where the stream stops
+            self._await(lambda: self._publisher.is_idle, although_closed=True)
             self._publisher.go_on()
         connection.rollback()  # the view holds off an ALTER of what was read
         self._catch_up(connection, time.monotonic() - began)
+
+    def _read_window(
+        self, connection: source_server.Connection, tables: Sequence["_Table"]
+    ) -> None:
+        """Read for one window, if the stream comes to the place of it."""
+        self._publisher.stop_before()
+        if not self._stops():  # before a view: it would lock the tables meanwhile
+            return
+        view = self._open_view(connection, tables)
+        if not self._stops():
+            return
+        until = time.monotonic() + _WINDOW_SECONDS
+        self._tell_doubt(view, tables)
+        for table in tables:
+            self._read_table(connection, table, view, until)
+            if time.monotonic() > until:
+                break
 
     def _tables(self, connection: source_server.Connection) -> Iterator["_Table"]:
         """The next tables to be read, without those that wait. What is to be read no more, or not
@@ -228,8 +241,6 @@ class Chunks:
 
     def _open_view(self, connection: source_server.Connection, tables: Sequence["_Table"]) -> View:
         """A view of the server, and the stream on its way to the place of it."""
-        self._publisher.stop_before()
-        self._await(self._publisher.has_stopped.is_set)
         file, offset = source_server.open_view(
             connection, self._shard, [table.name for table in tables]
         )
@@ -246,11 +257,18 @@ class Chunks:
         goal, late = (file_number(file), offset), time.monotonic() + _CATCH_UP * held
         self._await(lambda: self._publisher.reached >= goal or time.monotonic() > late)
 
-    def _await(self, holds: Callable[[], bool]) -> None:
+    def _stops(self) -> bool:
+        """Whether the stream has stopped; False when a lane of it waits. Raises Closed."""
+        patience, has_stopped = Patience(self._publisher), self._publisher.has_stopped
+        self._await(lambda: has_stopped.is_set() or patience.is_over)
+        return has_stopped.is_set()
+
+    def _await(self, holds: Callable[[], bool], *, although_closed: bool = False) -> None:
         """Until it holds. Raises Closed."""
         while not holds():
-            if self._closed.wait(_TICK_SECONDS) or self._publisher.is_closed:
+            if self._publisher.is_closed or (self._closed.is_set() and not although_closed):
                 raise Closed
+            time.sleep(_TICK_SECONDS)
 
 
 @dataclass(frozen=True)

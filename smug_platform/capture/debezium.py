@@ -23,9 +23,6 @@ from smug_platform.errors import SourceError
 
 _log = logging.getLogger(__name__)
 
-# And as long for the publisher: together less than Fargate gives a process to end.
-_CLOSE_SECONDS = 10.0
-
 # Statements about the server, which change no table and which Debezium's parser does not all know:
 # FLUSH SSL, by which MariaDB loads another certificate, stands in the binlog.
 _OF_SERVER = (r"(?is)\s*FLUSH\s.*", r"(?is)\s*ALTER\s+INSTANCE\s.*")
@@ -66,11 +63,11 @@ class Debezium:
             return error
         return classify(shard, messages(error) if hasattr(error, "getCause") else [repr(error)])
 
-    def close(self) -> None:
-        """End it, in bounded time; one that has ended by itself is left alone."""
+    def close(self, seconds: float) -> None:
+        """End it, or leave it after that time; one that has ended by itself is left alone."""
         self._closing.set()
         if self._thread.ident is not None:
-            self._thread.join(_CLOSE_SECONDS)
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         try:

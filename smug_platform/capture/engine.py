@@ -38,7 +38,8 @@ _TICK_SECONDS = 0.1
 _STATUS_SECONDS = 1.0
 _WATCH_SECONDS = 5.0
 _FIRST_WATCH_SECONDS = 1.0  # the next table may be waiting to be read anew
-_CLOSE_SECONDS = 10.0
+# One after the other less than a worker's grace, which is less than Fargate gives a process to end.
+_CLOSE_SECONDS = 8.0  # for the publisher, and then half as long for each that waits for it
 
 
 def warm_up(shard: Shard, source: Source, *, folder: Path, logs: Path) -> None:
@@ -115,12 +116,10 @@ class Engine:
         try:
             asked = self._attend(run)
             if asked is not None:
-                is_free = run.chunks.close(_CLOSE_SECONDS)  # else the next run comes to it
+                is_free = run.chunks.close(_CLOSE_SECONDS / 2)  # else the next run comes to it
                 is_over = not (asked[0] and is_free) or self._read_anew(*asked, run)
         finally:
-            run.chunks.close(_CLOSE_SECONDS)
-            run.publisher.close(_CLOSE_SECONDS)
-            run.debezium.close()
+            run.close()
         if self._stopping.is_set() or is_over:
             return
         if failure := run.publisher.failure or run.chunks.failure:
@@ -204,6 +203,8 @@ class Engine:
             while not reread.is_done:
                 if self._stopping.wait(_TICK_SECONDS) or run.publisher.failure is not None:
                     return False
+                if reread.gave_up:
+                    return True
                 if run.debezium.done.is_set() and not run.publisher.has_stopped.is_set():
                     return False
                 self._tell()
@@ -214,7 +215,7 @@ class Engine:
                 raise
             _log.error("%s: %s is not read anew: %s", self._shard.name, table, error)
         finally:
-            reread.close()
+            reread.close(_CLOSE_SECONDS / 2)
         self._hold.answer(table, at)
         return True
 
@@ -250,10 +251,16 @@ class _Run:
     chunks: Chunks
     requests: Requests
 
+    def close(self) -> None:
+        """End all of it, in bounded time: first the publisher, which the others may wait for."""
+        self.publisher.close(_CLOSE_SECONDS)
+        self.chunks.close(_CLOSE_SECONDS / 2)
+        self.debezium.close(_CLOSE_SECONDS / 2)
+
 
 def _asked(run: _Run) -> tuple[str, int] | None:
     """What is asked for and needs a run of its own; rows by a condition are begun with here."""
-    state, busy = run.publisher.state, run.chunks.is_busy
+    state, busy = run.publisher.state, run.chunks.is_busy or run.publisher.is_behind
     if asked := run.requests.next(state, busy=busy):
         return asked
     if found := tuple(run.requests.filtered(state)):

@@ -6,6 +6,7 @@ from itertools import takewhile
 import orjson
 
 from smug_platform.capture.change import Change
+from smug_platform.capture.failures import NOTHING_TO_DO, Renumbered
 from smug_platform.capture.position import Position, file_number
 
 
@@ -28,3 +29,11 @@ def place_of(change: Change, epoch: int) -> tuple[Position, float]:
     source = orjson.loads(change.value)["source"]
     position = Position(epoch, file_number(source["file"]), source["pos"], source.get("row") or 0)
     return position, source["ts_ms"] / 1000
+
+
+def check_order(shard: str, before: Position | None, position: Position) -> None:
+    """Raise Renumbered when a change stands before what came before it."""
+    if before and (position.file, position.offset) < (before.file, before.offset):
+        raise Renumbered(
+            f"{shard}: the binlog went back from {before} to {position}", remedy=NOTHING_TO_DO
+        )

@@ -17,9 +17,8 @@ from dataclasses import dataclass, replace
 
 from smug_platform.capture.change import Change
 from smug_platform.capture.consumer import Batch
-from smug_platform.capture.failures import NOTHING_TO_DO, Renumbered
 from smug_platform.capture.history import History
-from smug_platform.capture.places import changes_before, place_of
+from smug_platform.capture.places import changes_before, check_order, place_of
 from smug_platform.capture.position import Position
 from smug_platform.capture.sink import Sink
 from smug_platform.capture.state import State
@@ -29,8 +28,7 @@ from smug_platform.capture.walk import without_unread
 
 _log = logging.getLogger(__name__)
 
-_BATCHES = 2
-_TICK_SECONDS, _SHORT_SECONDS = 0.05, 0.002
+_BATCHES, _TICK_SECONDS, _SHORT_SECONDS = 2, 0.05, 0.002
 _HERE = (0, 0)
 _Step = Callable[[State], State]
 
@@ -61,7 +59,7 @@ class Publisher:
     """Publishes the batches of one shard, and keeps its state.
 
     hold: under which it is kept. What the sink raises ends it and stands in `failure`, as does a
-    lease that is lost: nothing is sent any more once others may have the shard.
+    lease that is lost: the sink is called no more once others may have the shard. calls: to it.
     """
 
     def __init__(
@@ -80,7 +78,7 @@ class Publisher:
         self._held_at: tuple[int, int] | None = None
         self.has_stopped = threading.Event()
         self.failure: BaseException | None = None
-        self._sends, self._calls, self._ahead = False, 0, deque[_Offered]()
+        self._sends, self.calls, self._ahead = False, 0, deque[_Offered]()
         self._position = state.position
         self.begun: tuple[str, int] | None = None
 
@@ -92,7 +90,12 @@ class Publisher:
     @property
     def busy(self) -> bool:
         """Whether the sink is at work, or has something that is not durable yet."""
-        return self._sends or bool(self._ahead)
+        return self._sends or self.is_behind
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the sink has taken something that is not durable yet."""
+        return bool(self._ahead)
 
     @property
     def is_closed(self) -> bool:
@@ -107,8 +110,8 @@ class Publisher:
     def stop_before(self, place: tuple[int, int] = _HERE) -> None:
         """Publish what the stream brings before a place (binlog file's number, offset) and no more.
 
-        place: by default where the stream is. `has_stopped` is set then, and there the rows are
-        published that were offered. What the stream brings from there on waits for `go_on`.
+        place: by default where the stream is. `has_stopped` is set once all before it is durable,
+        and there the rows are published that were offered. What comes then waits for `go_on`.
         """
         with self._turn:
             self.has_stopped.clear()
@@ -178,8 +181,9 @@ class Publisher:
         with self._turn:  # rows that are offered once a place was given are not taken before it
             limit = self._limit
             stands = limit is not None and (self._held_at == limit or self.reached >= limit)
-            rows = self._rows.get_nowait() if stands and not self._rows.empty() else None
-            if stands:
+            is_there = stands and not self._ahead
+            rows = self._rows.get_nowait() if is_there and not self._rows.empty() else None
+            if is_there:
                 self.has_stopped.set()
         if rows is not None and limit is not None:
             changes, then, first = rows
@@ -191,18 +195,20 @@ class Publisher:
             self._closed.wait(_SHORT_SECONDS)
             return
         batch = self._rest or self._queue.get(timeout=_TICK_SECONDS)
-        before = batch.changes
-        if limit is not None:
-            before = changes_before(before, limit, self._state.epoch)
+        changes, epoch = batch.changes, self._state.epoch
+        before = changes if limit is None else changes_before(changes, limit, epoch)
         is_past = limit is not None and replace(self._state, offset=batch.offset).place > limit
-        if len(before) == len(batch.changes) and not is_past:
+        if len(before) == len(changes) and not is_past:
             self._rest = self._held_at = None
             self._publish(batch)
+        elif self._ahead:  # were it sent to the end here, `go_on` would be waited for in vain
+            self._rest = batch
+            self._closed.wait(_TICK_SECONDS)
         else:
             # The offset stays. What came before comes twice if this run ends here, and a table that
             # is streamed from the place on has its changes: an offset also passes what nobody takes
             self._send(self._due(before))
-            self._rest, self._held_at = replace(batch, changes=batch.changes[len(before) :]), limit
+            self._rest, self._held_at = replace(batch, changes=changes[len(before) :]), limit
 
     @property
     def reached(self) -> tuple[int, int]:
@@ -219,16 +225,15 @@ class Publisher:
         return without_unread(changes, self._state.unread)
 
     def _send(self, changes: Sequence[Change], then: _Step = _as_it_is) -> None:
-        """Publish changes that do not move the offset, and all that was offered before."""
+        """Publish changes that do not move the offset; all that was offered before is durable."""
         self._hold.check()
-        if changes or self._ahead:
+        if changes:
             self._sends = True
             try:
                 self._sink.publish(self._shard, self._state.epoch, changes)
             finally:
                 self._sends = False
-            self._calls += 1
-            self._settle()
+            self.calls += 1
         with self._lock:
             sequences = {**self._state.sequences, **self._sink.tips(self._shard)}
             self._state = then(replace(self._state, sequences=sequences))
@@ -242,25 +247,27 @@ class Publisher:
             self._hold.ask(table)
         if batch.changes:
             position, at = place_of(batch.changes[-1], state.epoch)
-            self._check_order(self._position, position)
+            check_order(self._shard, self._position, position)
             self._hold.check()
             self._sends = True
             try:
                 self._sink.offer(self._shard, state.epoch, self._due(batch.changes))
             finally:
                 self._sends = False
-            self._calls, self._position = self._calls + 1, position
+            self.calls, self._position = self.calls + 1, position
             self._meter.hear(time.time())
-            offered = _Offered(self._calls, batch.offset, len(batch.changes), position, at)
+            offered = _Offered(self.calls, batch.offset, len(batch.changes), position, at)
         else:
-            offered = _Offered(self._calls, batch.offset)
+            offered = _Offered(self.calls, batch.offset)
         self._meter.warm(self._sink.heat())
         self._ahead.append(offered)
         self._settle()
 
     def _settle(self) -> None:
         """Remember the batches that have become durable, in their order."""
-        durable = self._calls - self._sink.unsent(self._shard)
+        if self._ahead:
+            self._hold.check()  # what waits is sent by `unsent`
+        durable = self.calls - self._sink.unsent(self._shard)
         while self._ahead and self._ahead[0].call <= durable:
             offered = self._ahead[0]
             if (position := offered.position) is None:
@@ -291,10 +298,3 @@ class Publisher:
                 self._meter.enter("streaming")
             self._state = state
             self._hold.save(state)
-
-    def _check_order(self, before: Position | None, position: Position) -> None:
-        if before and (position.file, position.offset) < (before.file, before.offset):
-            raise Renumbered(
-                f"{self._shard}: the binlog went back from {before} to {position}",
-                remedy=NOTHING_TO_DO,
-            )

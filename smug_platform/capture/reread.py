@@ -24,6 +24,7 @@ from smug_platform.capture.debezium import Debezium
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.epoch import Stream, decide
 from smug_platform.capture.failures import NOTHING_TO_DO, NeedsSnapshot, SourceUnavailable
+from smug_platform.capture.patience import Patience
 from smug_platform.capture.pieces import unread_of
 from smug_platform.capture.position import file_number
 from smug_platform.capture.publisher import Closed, Publisher
@@ -48,7 +49,8 @@ _TICK_SECONDS = 0.1
 
 class Reread:
     """The snapshot of one table. publisher: of the shard's stream, which takes its rows too.
-    asked_at: when it was asked for, 0 if it was not. folder: of the shard's run.
+    asked_at: when it was asked for, 0 if it was not. folder: of the shard's run. gave_up: whether
+    it has to be begun anew later, for a lane of the stream waits.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Reread:
         self._rows, self._about, self._is_read = 0, 0, threading.Event()
         self._unread: Unread | None = None
         self._debezium: Debezium | None = None
+        self.gave_up = False
 
     def start(self) -> None:
         """Begin to read. Raises SourceError, a NeedsSnapshot when this is not the server that is
@@ -80,9 +83,8 @@ class Reread:
         checked = preflight(self._shard, self._source)
         checked.readable()
         self._publisher.stop_before()
-        while not self._publisher.has_stopped.wait(_TICK_SECONDS):
-            if self._publisher.is_closed:
-                return
+        if not self._stops():
+            return
         self._prepare(self._publisher.state)
         unread = [self._table.name] if self.in_chunks else []
         shard = admitted(self._shard)
@@ -106,17 +108,28 @@ class Reread:
         """Whether all rows are durable in the stream; raises the SourceError that ended it."""
         if self._is_read.is_set():
             return self._publisher.is_idle
-        if self._debezium and self._debezium.done.is_set():
+        if self._debezium and self._debezium.done.is_set() and not self.gave_up:
             error = self._debezium.failure(self._shard.name)
             if isinstance(error, NeedsSnapshot):  # of this table, and no other
                 raise SourceUnavailable(error.problem, remedy="it is read again by itself")
             raise error
         return False
 
-    def close(self) -> None:
-        """End it, in bounded time."""
+    def close(self, seconds: float) -> None:
+        """End it, or leave it after that time."""
         if self._debezium is not None:
-            self._debezium.close()
+            self._debezium.close(seconds)
+
+    def _stops(self) -> bool:
+        """Whether the stream has stopped; False when it is closed, or a lane of it waits."""
+        patience = Patience(self._publisher)
+        while not self._publisher.has_stopped.wait(_TICK_SECONDS):
+            if self._publisher.is_closed:
+                return False
+            if patience.is_over:
+                self.gave_up = True
+                return False
+        return True
 
     def _prepare(self, state: State) -> None:
         """See that the server is the one that is streamed, and begin a new binlog file.
@@ -137,9 +150,8 @@ class Reread:
         if batch.changes and not self._is_read.is_set():
             source = orjson.loads(batch.changes[0].value)["source"]
             self._publisher.stop_before((file_number(source["file"]), int(source["pos"])))
-            while not self._publisher.has_stopped.wait(_TICK_SECONDS):
-                if self._publisher.is_closed:
-                    raise Closed
+            if not self._stops():
+                raise Closed
             self._publisher.offer_rows(batch.changes)
             topic = f"{self._shard.name}.{self._source.database}.{self._table.name}"
             self._rows += sum(change.topic == topic for change in batch.changes)

@@ -20,6 +20,7 @@ import pytest
 from smug_platform.capture import server, watch
 from smug_platform.capture.change import Change
 from smug_platform.capture.position import file_number
+from smug_platform.capture.resources import open_store
 from smug_platform.capture.sink import is_hot
 from smug_platform.local.mariadb import connect
 from smug_platform.settings import Settings, Shard, StreamSettings
@@ -132,6 +133,9 @@ def test_M06_a_hot_key_that_the_stream_refuses_holds_up_no_other(
         worker.wait(lambda: OTHERS[-1] in read(settings, client, claims))
         refusals.lane = f"lane-{lane:02d}"
         for number in range(1, ROUNDS + 1):
+            if number == ROUNDS // 2:  # a window that waits for this lane holds up nobody either
+                open_store(settings).ask("shard_0", "albums", "id = 2")
+                worker.wait(lambda: (now := state_of(settings)) is not None and bool(now.unread))
             write(
                 shard,
                 *(f"UPDATE albums SET photo_count = {number * HOT + n} WHERE id = 1" for n in HEAT),

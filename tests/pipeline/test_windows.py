@@ -1,13 +1,18 @@
 """Windows in which tables are read beside the stream, and what comes between."""
 
+import threading
 from collections.abc import Sequence
+from typing import Any
 
+import orjson
 import pytest
 
 from smug_platform.capture import chunks, pieces, server
+from smug_platform.capture.change import Change
 from smug_platform.capture.chunks import Chunks
 from smug_platform.capture.resources import open_store
 from smug_platform.capture.state import Unread
+from smug_platform.capture.view import View
 from smug_platform.errors import SourceError
 from smug_platform.local.mariadb import connect
 from smug_platform.settings import Settings, Shard
@@ -63,6 +68,13 @@ def test_a_view_that_is_refused_has_its_table_wait_and_does_not_end_capture(
             raise SourceError("it may not lock", remedy="grant it")
         return open_view(connection, shard, tables)
 
+    ours, busy = Chunks._open_view, []
+
+    def noting(self: Chunks, *of: Any) -> View:
+        busy.append(self.is_busy)  # else another table would be read anew meanwhile
+        return ours(self, *of)
+
+    monkeypatch.setattr(Chunks, "_open_view", noting)
     monkeypatch.setattr(server, "open_view", refused)
     monkeypatch.setattr(chunks, "_REFUSED_SECONDS", 1.5)  # in sight of the status
     kept = Kept()
@@ -71,6 +83,7 @@ def test_a_view_that_is_refused_has_its_table_wait_and_does_not_end_capture(
     assert "waits: it may not lock" in worker.notes
     names = ["`flickr`.`accounts`", "`flickr`.`albums`"]
     assert asked == [names, names[1:], names[:1]]
+    assert busy == [True, True, True]
     assert (kept.ids("accounts"), kept.ids("albums")) == ({9}, {1})
 
 
@@ -104,7 +117,7 @@ def test_K07_rows_of_a_condition_are_read_on_where_capture_was_ended(
         since = len(kept.changes)
         monkeypatch.setattr(chunks, "_WINDOW_SECONDS", 0.2)
         monkeypatch.setattr(pieces, "_PIECE_ROWS", 10)
-        monkeypatch.setattr(Chunks, "_catch_up", lambda self, *_: self._closed.wait(1.0))
+        monkeypatch.setattr(Chunks, "_catch_up", pause)
         store.ask("shard_0", "albums", "id % 10 = 3")
         worker.wait(lambda: any(unread.rows > 10 for unread in unread_of(one)))
         sql(shard, "UPDATE albums SET title = 'later' WHERE id IN (1993, 1994)")
@@ -122,6 +135,36 @@ def test_K07_rows_of_a_condition_are_read_on_where_capture_was_ended(
     assert {row["title"] for row in read if row["id"] == 1993} == {"later"}
     assert not [topic for _, (topic, *_) in kept.changes[since:] if topic == "shard_0"]
     assert store.filtered("shard_0") == []
+
+
+def pause(self: Chunks, *_of: Any) -> None:
+    """A second between windows, and for good once some rows were read."""
+    has_some = any(unread.rows > 10 for unread in self._publisher.state.unread)
+    self._closed.wait(PATIENCE if has_some else 1.0)
+
+
+def test_a_reading_that_is_ended_lets_its_rows_out_and_the_stream_go_on(
+    one: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that stayed would go out where the stream stops next, before what they come after."""
+    read_table, is_sent = Chunks._read_table, threading.Event()
+
+    def ended(self: Chunks, *of: Any) -> None:
+        read_table(self, *of)
+        self._closed.set()
+        threading.Timer(0.5, is_sent.set).start()
+
+    def late(changes: Sequence[Change]) -> None:
+        if any(orjson.loads(change.value).get("op") == "r" for change in changes):
+            is_sent.wait(PATIENCE)
+
+    monkeypatch.setattr(Chunks, "_read_table", ended)
+    kept = Kept(fail=late)
+    with capturing(one, TWO, kept) as worker:
+        worker.wait(lambda: kept.ids("albums") == {1})
+        sql(one.shards[0], ACCOUNT.replace("(9,", "(10,").replace("nine", "ten"))
+        worker.wait(lambda: kept.ids("accounts") == {9, 10})
+    assert kept.positions() == sorted(kept.positions())
 
 
 def unread_of(settings: Settings) -> Sequence[Unread]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from smug_platform.capture.change import Change
 from smug_platform.capture.consumer import Batch
 from smug_platform.capture.history import History
@@ -16,7 +18,7 @@ from smug_platform.capture.position import Position
 from smug_platform.capture.publisher import Publisher
 from smug_platform.capture.state import State, Unread
 from smug_platform.capture.status import Meter
-from smug_platform.capture.store import Hold, Store
+from smug_platform.capture.store import Hold, LeaseLost, Store
 from smug_platform.capture.walk import is_being_sent, is_sent
 from tests.pipeline.capturing import Kept, position
 
@@ -31,8 +33,11 @@ def _batch(*offsets: int, after: int) -> Batch:
 
 
 @contextmanager
-def _publishing(tmp_path: Path, kept: Kept | None = None) -> Iterator[tuple[Publisher, Kept, Hold]]:
-    hold = Store(SqliteItems(tmp_path / "state.db"), seconds=60).take("shard_0", "a test", None)
+def _publishing(
+    tmp_path: Path, kept: Kept | None = None, *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[tuple[Publisher, Kept, Hold]]:
+    store = Store(SqliteItems(tmp_path / "state.db"), seconds=60, clock=clock)
+    hold = store.take("shard_0", "a test", None)
     assert hold is not None
     state = State(1, 7, None, "first", ("f.t",), '{"file":"b.000002","pos":4}', Position(1, 2, 4))
     kept, meter = kept or Kept(), Meter("shard_0")
@@ -153,14 +158,16 @@ class Late(Kept):
     """A sink of which so many of the last calls are not durable yet, until all has to be."""
 
     late: int = 0
+    asked: int = 0
 
     def unsent(self, shard: str) -> int:
         del shard
+        self.asked += 1
         return self.late
 
     def offer(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
-        super().publish(shard, epoch, changes)
         self.late += 1
+        super().publish(shard, epoch, changes)
 
     def publish(self, shard: str, epoch: int, changes: Sequence[Change]) -> None:
         super().publish(shard, epoch, changes)
@@ -190,11 +197,49 @@ def test_a_batch_is_remembered_when_it_and_those_before_it_are_durable(tmp_path:
         publisher.stop_before((2, 100))
         publisher.offer(_batch(40, 120, after=120))
         publisher.offer_rows([_change(100)])
+        _await(lambda: publisher.is_behind)
+        kept.late = 0
         _await(lambda: publisher.is_idle)
         assert (remembered(), _places(kept)) == (30, [10, 20, 30, 40, 100])
         state = hold.state()
         assert state is not None
         assert state.position == Position(1, 2, 30)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (2, 100)])
+def test_where_it_is_to_stop_while_a_lane_waits_it_has_not_stopped_and_can_go_on(
+    tmp_path: Path, place: tuple[int, int]
+) -> None:
+    """Neither a lock of the source nor the changes of others last as long as one key waits."""
+    kept = Late()
+    with _publishing(tmp_path, kept) as (publisher, _, _hold):
+        publisher.start()
+        publisher.offer(_batch(30, after=30))
+        _await(lambda: publisher.is_behind)
+
+        def some_steps() -> None:
+            since = kept.asked
+            _await(lambda: kept.asked > since + 3)
+
+        publisher.stop_before(place)
+        some_steps()
+        publisher.offer(_batch(40, 110, after=110))
+        some_steps()
+        assert not publisher.has_stopped.is_set()
+        assert _places(kept) == [30]
+        publisher.go_on()
+        _await(lambda: _places(kept) == [30, 40, 110])
+
+
+def test_what_waits_is_not_sent_once_others_may_have_the_shard(tmp_path: Path) -> None:
+    kept, now = Late(), [0.0]
+    with _publishing(tmp_path, kept, clock=lambda: now[0]) as (publisher, _, _hold):
+        publisher.start()
+        publisher.offer(_batch(10, after=10))
+        _await(lambda: publisher.is_behind)
+        now[0] = 61.0
+        _await(lambda: publisher.is_closed)
+    assert isinstance(publisher.failure, LeaseLost)
 
 
 def test_changes_of_rows_that_are_yet_to_be_read_are_left_out_and_passed(tmp_path: Path) -> None:
