@@ -131,6 +131,7 @@ def _end(process: "Popen[bytes]") -> None:
     process.communicate()
 
 
+@pytest.mark.timeout(1800)  # 200 kills are to take 1,200 s at most
 def test_source_lake_and_warehouse_are_equal_after_each_of_many_kills(
     stack: Stack, request: pytest.FixtureRequest
 ) -> None:
