@@ -148,10 +148,8 @@ def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
     asked: tuple[str, ...] = ()
     with suppress(SmugError):
         found, some = store.status(shard.name), store.filtered(shard.name)
-        asked = (
-            *store.asked(shard.name),
-            *(f"{one.table} where {masked(one.where)}" for one in some),
-        )
+        rows = (f"{one.table} where {masked(one.where)}" for one in some)
+        asked = (*store.asked(shard.name), *rows)
     with suppress(SmugError), server.connect(shard) as connection:
         source = "{}:{}".format(*server.newest_position(connection))
         binlog = read_gauge(connection, store.state(shard.name), now=now)
@@ -167,15 +165,13 @@ def _shard(store: Store, shard: Shard, lease: Lease | None) -> ShardStatus:
         phase,
         found.rate if runs else 0.0,
         found.lag if runs else None,
-        found.note,
-        lease,
-        binlog,
+        found.note, lease, binlog,
         found.heat if runs else None,
         found.reading if runs else "",
         asked,
         _behind_since(found, now, runs=runs),
         found.passed_over,
-    )
+    )  # fmt: skip
 
 
 def _behind_since(found: Status, now: float, *, runs: bool) -> datetime | None:

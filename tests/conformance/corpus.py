@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 
 from smug_platform.local.mariadb import connect as connect_shard
 from smug_platform.local.mariadb import start_shard
+from smug_platform.oracle.reconcile import Comparison, reconcile
 from smug_platform.raw import deltas as raw
 from smug_platform.settings import Settings, Shard
 from smug_platform.tables.table import Source
@@ -20,7 +21,7 @@ from tests.conformance.cases import Case
 from tests.conformance.change_cases import CHANGE_CASES
 from tests.conformance.oracle import EMPTY, Copy, Row, lake_copy, source_rows, warehouse_copy
 from tests.conformance.stack import Stack
-from tests.conformance.type_cases import TYPE_TABLES
+from tests.conformance.type_cases import TYPE_TABLES, ZERO_DATES, ZERO_DATES_NOT_NULL
 
 STAGES = ("snapshot", "stream", "restart", "replay")
 CASES: tuple[Case, ...] = (*(table.case() for table in TYPE_TABLES), *CHANGE_CASES)
@@ -51,6 +52,7 @@ class Corpus:
     seen: dict[str, dict[str, Seen]] = field(default_factory=dict)
     problems: dict[str, list[Exception]] = field(default_factory=dict)
     replayed: int = 0
+    compared: Sequence[Comparison] = ()
 
     def look(self, stage: str) -> None:
         """Bring everything through, and write down what is there."""
@@ -141,6 +143,8 @@ def run_corpus(stack: Stack) -> Corpus:
         corpus.look("restart")
     corpus.replayed = _forget_stream_positions(stack)
     corpus.look("replay")
+    tables = [ZERO_DATES.name, ZERO_DATES_NOT_NULL.name]
+    corpus.compared = reconcile(stack.settings, SOURCE, tables=tables)  # before others write there
     return corpus
 
 

@@ -18,7 +18,7 @@ import jpype
 import orjson
 import pytest
 
-from smug_platform.capture import debezium, engine
+from smug_platform.capture import engine
 from smug_platform.capture.consumer import Batch
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.failures import SourceUnavailable
@@ -223,8 +223,7 @@ def test_a_stream_that_does_not_answer_holds_up_no_stop(
     one: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     """The lease is given back all the same; what was being sent the next worker sends again."""
-    for module in (debezium, engine):
-        monkeypatch.setattr(module, "_CLOSE_SECONDS", 0.5)
+    monkeypatch.setattr(engine, "_CLOSE_SECONDS", 0.5)
     shard, kept, answers = one.shards[0], Kept(), threading.Event()
     sql(shard, album(1))
     with capturing(one, SMALL, kept) as worker:
@@ -391,7 +390,7 @@ def test_G12_a_statement_that_cannot_be_read_is_shown_and_passed_by_a_snapshot(o
     sql(shard, album(1))
     with capturing(one, SMALL, kept) as worker:
         worker.wait_streaming()
-        sql(shard, "CREATE OR REPLACE TABLE scratch (a INT)", album(2))
+        sql(shard, "CREATE OR REPLACE TABLE scratch LIKE albums", album(2))
         worker.wait(lambda: kept.ids("albums") == {1, 2})
         worker.wait_streaming()
     assert "CREATE OR REPLACE TABLE scratch" in worker.notes
