@@ -164,16 +164,11 @@ class Chunks:
         """The next tables to be read, without those that wait. What is to be read no more, or not
         in this way, is unread no more.
         """
-        held, now = read_tables(connection, self._source), time.monotonic()
+        due = list(self._due(connection))  # before their columns are asked for: see `Pieces`
+        held = read_tables(connection, self._source)
         declared = {table.name: table for table in self._source.tables}
-        waiting = {name for name, until in self._refused.items() if until > now}
-        due = [one for one in self._publisher.state.unread if one.table not in waiting]
-        for unread in due[:_WINDOW_TABLES]:
+        for unread, name, defined in due:
             self._at = unread
-            name = f"{quoted(self._source.database)}.{quoted(unread.table)}"
-            if not source_server.may_select(connection, name):
-                self._refuse(unread, lacks_select(self._shard, unread.table, name))
-                continue
             table, holds = declared.get(unread.table), held.get(unread.table)
             image = image_of(table, holds) if table and holds else None
             numbers = () if unread.where or image is None else image.numbers
@@ -185,9 +180,22 @@ class Chunks:
                 continue
             if unread.where and not self._takes(connection, name, unread):
                 continue
-            yield _Table(
-                unread, image, name, source_server.definition(connection, name), holds.rows
-            )
+            yield _Table(unread, image, name, defined, holds.rows)
+
+    def _due(
+        self, connection: source_server.Connection
+    ) -> Iterator[tuple[Unread, str, str | None]]:
+        """The next tables that do not wait and may be read, their quoted names and definitions."""
+        now = time.monotonic()
+        waiting = {name for name, until in self._refused.items() if until > now}
+        due = [one for one in self._publisher.state.unread if one.table not in waiting]
+        for unread in due[:_WINDOW_TABLES]:
+            self._at = unread
+            name = f"{quoted(self._source.database)}.{quoted(unread.table)}"
+            if source_server.may_select(connection, name):
+                yield unread, name, source_server.definition(connection, name)
+            else:
+                self._refuse(unread, lacks_select(self._shard, unread.table, name))
 
     def _tell_doubt(self, view: View, tables: Sequence["_Table"]) -> None:
         """Tell what of the tables an earlier run may have sent that comes again."""

@@ -41,8 +41,8 @@ def unread_of(table: Table, held: Held | None, asked_at: int = 0) -> Unread | No
 class Pieces:
     """The pieces of one table in one view of the server.
 
-    name: the table's, quoted. defined: as it was before the view was opened, which may read a table
-    that has been altered since, under the names of now.
+    name: the table's, quoted. defined: as it was before its columns were asked for; a view may read
+    a table that has been altered since, under the names of now.
     """
 
     connection: source_server.Connection

@@ -18,7 +18,7 @@ import jpype
 import orjson
 import pytest
 
-from smug_platform.capture import engine
+from smug_platform.capture import chunks, engine
 from smug_platform.capture.consumer import Batch
 from smug_platform.capture.doctor import preflight
 from smug_platform.capture.failures import SourceUnavailable
@@ -524,6 +524,27 @@ def test_K02_a_kill_amid_a_first_snapshot_goes_on_after_the_last_key(one: Settin
     ]
     assert len(created) == 1
     assert created[0] < first
+
+
+def test_K02_a_table_that_is_altered_as_it_is_looked_up_is_read_with_all_its_columns(
+    one: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    """Its columns were asked for before the ALTER, and its rows are read after it."""
+    shard, kept, look, looked = one.shards[0], Kept(), chunks.read_tables, []
+    sql(shard, album(1), album(2))
+
+    def altered(connection: Any, source: Source) -> Any:
+        found = look(connection, source)
+        if not looked:
+            looked.append(found)
+            sql(shard, "ALTER TABLE albums ADD COLUMN mood INT NOT NULL DEFAULT 7")
+        return found
+
+    monkeypatch.setattr(chunks, "read_tables", altered)
+    with capturing(one, SMALL, kept) as worker:
+        worker.wait_streaming()
+        worker.wait(lambda: kept.ids("albums") == {1, 2})
+    assert [row["after"].get("mood") for row in kept.rows("albums")] == [7, 7]
 
 
 def test_K05_nothing_from_after_the_place_of_a_table_that_is_read_anew_comes_before_it(
