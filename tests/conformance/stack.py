@@ -4,8 +4,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 from smug_platform.capture.position import file_number
 from smug_platform.capture.resources import open_store
@@ -47,6 +48,23 @@ def wait(what: Callable[[], bool], *, alive: Callable[[], None] = lambda: None) 
         alive()
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.05)
+
+
+def of_its_own(servers: Settings, home: Path, stream: str) -> Settings:
+    """The first of these shards, with a stream and a home of a test's own."""
+    return replace(
+        servers,
+        home=home,
+        shards=servers.shards[:1],
+        stream=replace(servers.stream, name=stream),
+        catalog={
+            "type": "sql",
+            "uri": f"sqlite:///{home}/lake/catalog.db",
+            "warehouse": f"file://{home}/lake",
+        },
+        claims=f"file://{home}/claims",
+        warehouse_path=home / "smug.duckdb",
+    )
 
 
 @dataclass

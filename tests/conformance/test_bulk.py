@@ -19,7 +19,7 @@ from smug_platform.settings import Settings
 from smug_platform.warehouse.connect import connect
 from tests.conformance.bulk import SOURCE, TABLES, capture_process, create_tables, kill_when
 from tests.conformance.oracle import lake_copy, source_rows, tally, warehouse_copy
-from tests.conformance.stack import Stack
+from tests.conformance.stack import Stack, of_its_own
 
 # A transaction of this many rows in each of two tables: past every bound of engine and producer.
 ROWS = 20_000
@@ -29,20 +29,7 @@ MOST_IN_A_BATCH = 4096
 @pytest.fixture
 def stack(servers: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Stack:
     """Empty tables on one shard, a stream and a home of the test's own."""
-    settings = replace(
-        servers,
-        home=tmp_path,
-        shards=servers.shards[:1],
-        stream=replace(servers.stream, name=request.node.name),
-        catalog={
-            "type": "sql",
-            "uri": f"sqlite:///{tmp_path}/lake/catalog.db",
-            "warehouse": f"file://{tmp_path}/lake",
-        },
-        claims=f"file://{tmp_path}/claims",
-        warehouse_path=tmp_path / "smug.duckdb",
-    )
-    made = Stack(settings, SOURCE)
+    made = Stack(of_its_own(servers, tmp_path, request.node.name), SOURCE)
     create_tables(made)
     return made
 

@@ -1,7 +1,6 @@
 """Values of any length: exact in lake and warehouse, by their hashes."""
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from smug_platform.settings import Settings
 from smug_platform.tables.table import Source, Table
 from smug_platform.warehouse.connect import connect
 from tests.conformance.oracle import lake_copy
-from tests.conformance.stack import Stack
+from tests.conformance.stack import Stack, of_its_own
 
 SOURCE = Source(
     database="flickr_large",
@@ -28,20 +27,7 @@ Hashes = dict[int, tuple[Any, ...]]
 @pytest.fixture
 def stack(servers: Settings, tmp_path: Path) -> Stack:
     """A table of bytes on one shard, a stream and a home of the test's own."""
-    settings = replace(
-        servers,
-        home=tmp_path,
-        shards=servers.shards[:1],
-        stream=replace(servers.stream, name="large"),
-        catalog={
-            "type": "sql",
-            "uri": f"sqlite:///{tmp_path}/lake/catalog.db",
-            "warehouse": f"file://{tmp_path}/lake",
-        },
-        claims=f"file://{tmp_path}/claims",
-        warehouse_path=tmp_path / "smug.duckdb",
-    )
-    made = Stack(settings, SOURCE)
+    made = Stack(of_its_own(servers, tmp_path, "large"), SOURCE)
     made.create_database()
     kinds = "tiny TINYBLOB, small BLOB, medium MEDIUMBLOB, large LONGBLOB"
     made.write(0, f"CREATE TABLE blobs (id INT UNSIGNED PRIMARY KEY, {kinds})")
